@@ -1,0 +1,9 @@
+"""A column becomes levels and codes: categories and bins; missing is a level of its own.
+
+``levels``
+    the distinct values of a column in canonical order, and how two sets of levels merge
+``bins``
+    the rule that turns a number into an interval, its edges and their labels
+``columns``
+    Arrow columns to dictionary indices and look-up tables
+"""

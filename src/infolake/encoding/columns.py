@@ -1,0 +1,194 @@
+"""From an Arrow column to dictionary indices, and from dictionaries to codes of a whole leaf.
+
+Missing means null, NaN (any float column) and NaT. ``-0.0`` equals ``0.0``. Within a leaf, code 0
+is missing and the levels found so far follow in order of appearance; canonical order comes last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infolake.encoding.bins import Edges, cuts, limits
+from infolake.errors import BinRangeError, printable
+
+Array = np.ndarray[Any, Any]
+OFFSET_RANGE = 1 << 16
+
+
+def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return one array (unified dictionary) for a column of a batch."""
+    if isinstance(column, pa.ChunkedArray):
+        if column.num_chunks == 1:
+            return column.chunk(0)
+        if pa.types.is_dictionary(column.type):
+            column = column.unify_dictionaries()
+        merged = column.combine_chunks()
+        if isinstance(merged, pa.ChunkedArray):
+            return merged.chunk(0) if merged.num_chunks else pa.array([], merged.type)
+        return merged
+    return column
+
+
+def is_missing(column: pa.ChunkedArray | pa.Array) -> Array:
+    """Return a boolean mask of the rows whose value is missing.
+
+    Examples
+    --------
+    >>> is_missing(pa.array([1.0, None, float("nan")])).tolist()
+    [False, True, True]
+    """
+    array = combined(column)
+    if pa.types.is_dictionary(array.type):
+        bad = pc.is_null(array.dictionary, nan_is_null=True).to_numpy(zero_copy_only=False)
+        null = pc.is_null(array.indices).to_numpy(zero_copy_only=False)
+        if not bad.any():
+            return null
+        indices = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        return null | bad[indices]
+    if pa.types.is_null(array.type):
+        return np.ones(len(array), bool)
+    return pc.is_null(array, nan_is_null=pa.types.is_floating(array.type)).to_numpy(zero_copy_only=False)
+
+
+def normalized(array: pa.Array) -> pa.Array:
+    """Return floats with NaN as null and -0.0 as 0.0; other types as they are."""
+    if not pa.types.is_floating(array.type):
+        return array
+    positive = pc.add(array, pa.scalar(0.0, array.type))
+    return pc.if_else(pc.is_nan(positive), pa.scalar(None, array.type), positive)
+
+
+def dictionary_indices(array: pa.Array) -> tuple[pa.Array, Array]:
+    """Return the dictionary of an array and int32 indices into it; its length stands for missing.
+
+    Examples
+    --------
+    >>> values, indices = dictionary_indices(pa.array(["b", None, "a", "b"]))
+    >>> values.to_pylist(), indices.tolist()
+    (['b', 'a'], [0, 2, 1, 0])
+    """
+    if pa.types.is_null(array.type):
+        return array.slice(0, 0), np.zeros(len(array), np.int32)
+    if pa.types.is_int64(array.type):
+        found = _offsets(array)
+        if found is not None:
+            return found
+    if not pa.types.is_dictionary(array.type):
+        array = pc.dictionary_encode(normalized(array))
+    indices, missing = array.indices, len(array.dictionary)
+    if indices.null_count:
+        indices = indices.cast(pa.int64()).fill_null(missing)
+    return array.dictionary, indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+
+def _offsets(array: pa.Array) -> tuple[pa.Array, Array] | None:
+    """Index integers of a small range by their distance from the smallest one."""
+    bounds = pc.min_max(array)
+    low, high = bounds["min"].as_py(), bounds["max"].as_py()
+    if low is None or high - low >= OFFSET_RANGE:
+        return None
+    size = high - low + 1
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    values = array.fill_null(low).to_numpy(zero_copy_only=False)
+    indices = (values - low).astype(np.int32)
+    present, rank = _ranks(indices if missing is None else indices[~missing], size)
+    indices = rank[indices]
+    if missing is not None:
+        indices[missing] = len(present)
+    return pa.array(low + present), indices
+
+
+def _ranks(indices: Array, size: int) -> tuple[Array, Array]:
+    """Return the offsets that occur, ascending, and the rank of every offset among them."""
+    occurs = np.bincount(indices, minlength=size) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1).astype(np.int32)
+
+
+class ColumnEncoder:
+    """Collects the levels of one column over the batches of a leaf.
+
+    Attributes
+    ----------
+    values : pyarrow.Array
+        Levels in order of appearance; level i has code i + 1, missing has code 0.
+    """
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self.values = pa.array([], kind)
+
+    def __len__(self) -> int:
+        return len(self.values) + 1
+
+    def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
+        """Return int32 indices of the rows and the look-up table from index to code."""
+        dictionary, indices = dictionary_indices(combined(column))
+        return indices, self._table(dictionary)
+
+    def _table(self, dictionary: pa.Array) -> Array:
+        table = np.zeros(len(dictionary) + 1, np.int32)
+        if len(dictionary) == 0:
+            return table
+        if dictionary.equals(self.values):
+            table[:-1] = np.arange(1, len(dictionary) + 1)
+            return table
+        levels = normalized(dictionary.cast(self.values.type))
+        self._learn(levels)
+        codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
+        table[:-1] = pc.add(codes.fill_null(-1), 1).to_numpy(zero_copy_only=False)
+        return table
+
+    def _learn(self, levels: pa.Array) -> None:
+        known = pc.is_in(levels, value_set=self.values, skip_nulls=True)
+        fresh = levels.filter(pc.and_(pc.invert(known), levels.is_valid()))
+        if len(fresh):
+            self.values = pa.concat_arrays([self.values, pc.unique(fresh)])
+
+
+class BinEncoder:
+    """Turns the numbers of one column into bin codes: bin i has code i + 1, missing has code 0."""
+
+    def __init__(self, column: str, kind: pa.DataType, edges: Edges) -> None:
+        self.column = column
+        self.integer = pa.types.is_int64(kind)
+        self.edges = edges
+        self.cuts = cuts(edges, self.integer)
+        self.low, self.high = limits(edges, self.integer)
+        self.values = pa.array(np.arange(len(edges) - 1, dtype=np.int32))
+        self.table = np.arange(len(edges), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self.values) + 1
+
+    def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
+        """Return int32 bin codes of the rows and the identity look-up table."""
+        from infolake.kernels import bin_codes
+
+        values, missing = numbers(combined(column), self.integer)
+        codes = np.empty(len(values), np.int32)
+        bad = bin_codes(values, missing, self.cuts, self.low, self.high, codes)
+        if bad >= 0:
+            raise self._outside(values[bad])
+        return codes, self.table
+
+    def _outside(self, value: Any) -> BinRangeError:
+        return BinRangeError(
+            f"column {self.column!r} has a value outside the given bin edges",
+            expected=f"{self.edges[0]} <= value <= {self.edges[-1]}",
+            found=printable(value),
+            next="widen the edges (they may be -inf and inf), or filter the rows",
+        )
+
+
+def numbers(array: pa.Array, integer: bool) -> tuple[Array, Array]:
+    """Return the values of a numeric column (int64 or float64) and a mask of the missing ones."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    array = array.cast(pa.int64() if integer else pa.float64(), safe=False)
+    if array.null_count == 0:
+        return array.to_numpy(zero_copy_only=False), np.zeros(0, np.bool_)
+    missing = pc.is_null(array).to_numpy(zero_copy_only=False)
+    return array.fill_null(0).to_numpy(zero_copy_only=False), missing

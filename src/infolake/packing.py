@@ -1,0 +1,254 @@
+"""Which columns are counted together: pure planning, no data.
+
+Small columns share a **supercolumn**, a mixed-radix number below 256, so that one scatter over two
+supercolumns counts every pair of the columns they hold; a pair inside one supercolumn comes for
+free. Groups too large for a table are counted by a flat index of their own, or by sorting.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+SUPER_SIZE = 256
+SCATTER_CELLS = 1 << 21
+DIRECT_CELLS = 1 << 22
+KEPT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """One pass over the rows: a table over one or two supercolumns and what is read off it.
+
+    Parameters
+    ----------
+    supers : tuple of int
+        The supercolumns that index the table.
+    offsets, swapped : ndarray of shape (columns of the first, columns of the second)
+        Where each pair starts in the leaf's counts (-1: not asked), and whether its columns are swapped.
+    others : tuple of (offset, axes)
+        Groups of other arities: where they start, and the axes of the unpacked table they keep.
+    """
+
+    supers: tuple[int, ...]
+    offsets: Array
+    swapped: Array
+    others: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """How a leaf counts its groups.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Levels of each column, missing included.
+    supercolumns : tuple of tuples of int
+        Columns of each supercolumn; the first one varies slowest.
+    scatters : tuple of Scatter
+    direct : tuple of (group, offset)
+        Groups counted by a flat index of their own columns.
+    sorted_groups : tuple of int
+        Groups counted by sorting packed keys.
+    cells : int
+        Length of the leaf's flat counts.
+    """
+
+    sizes: tuple[int, ...]
+    supercolumns: tuple[tuple[int, ...], ...]
+    scatters: tuple[Scatter, ...]
+    direct: tuple[tuple[int, int], ...]
+    sorted_groups: tuple[int, ...]
+    cells: int
+    offsets: Array = field(repr=False)
+
+    def super_size(self, number: int) -> int:
+        """Return the number of codes of a supercolumn."""
+        return math.prod(self.sizes[c] for c in self.supercolumns[number])
+
+    def table_cells(self, scatter: Scatter) -> int:
+        """Return the number of cells of a scatter's table."""
+        return math.prod(self.super_size(s) for s in scatter.supers)
+
+    @property
+    def keeps_tables(self) -> bool:
+        """Whether all tables of a leaf are held between batches, or one is used again and again."""
+        return 4 * sum(self.table_cells(s) for s in self.scatters) <= KEPT_BYTES
+
+
+def supercolumns(sizes: tuple[int, ...], together: tuple[int, ...] = ()) -> tuple[tuple[int, ...], ...]:
+    """Pack columns, largest first, into supercolumns of at most 256 codes; wide ones stay alone.
+
+    Columns ``together`` (those of every group) are packed first, side by side.
+
+    Examples
+    --------
+    >>> supercolumns((2, 300, 16, 16, 3))
+    ((1,), (2, 3), (4, 0))
+    """
+    rest = sorted((c for c in range(len(sizes)) if c not in together), key=lambda c: (-sizes[c], c))
+    found: list[list[int]] = []
+    room: list[int] = []
+    for column in (*together, *rest):
+        place = next((i for i, free in enumerate(room) if sizes[column] <= free), None)
+        if place is None:
+            found.append([column])
+            room.append(SUPER_SIZE // max(sizes[column], 1))
+        else:
+            found[place].append(column)
+            room[place] //= max(sizes[column], 1)
+    return tuple(tuple(s) for s in found)
+
+
+@lru_cache(maxsize=32)
+def plan(sizes: tuple[int, ...], groups: Groups, scatter_cells: int = SCATTER_CELLS) -> Packing:
+    """Plan how a leaf whose columns have ``sizes`` codes counts ``groups``.
+
+    Examples
+    --------
+    >>> packing = plan((3, 4, 300), Groups.listed([(0, 1), (0, 2), (1, 2)]))
+    >>> packing.supercolumns, len(packing.scatters)
+    (((2,), (1, 0)), 2)
+    """
+    index = groups.index
+    packed = supercolumns(sizes, groups.common)
+    super_of, position = _places(packed, len(sizes))
+    products = _products(np.array(sizes, np.float64), index)
+    offsets = np.full(len(index), -1, np.int64)
+    dense = products <= DIRECT_CELLS
+    ends = np.cumsum(np.where(dense, products, 0)).astype(np.int64)
+    offsets[dense] = (ends - np.where(dense, products, 0).astype(np.int64))[dense]
+    keys, by_table = _tables(super_of, index, dense)
+    capacity = [math.prod(sizes[c] for c in s) for s in packed]
+    scatters, direct = [], []
+    for supers, members in zip(keys, by_table, strict=True):
+        if len(supers) <= 2 and math.prod(capacity[s] for s in supers) <= scatter_cells:
+            scatters.append(_scatter(packed, supers, index, members, offsets, position, super_of))
+        else:
+            direct += [(int(g), int(offsets[g])) for g in members]
+    cells = int(ends[-1]) if len(ends) else 0
+    by_sort = tuple(np.flatnonzero(~dense).tolist())
+    return Packing(sizes, packed, tuple(scatters), tuple(direct), by_sort, cells, offsets)
+
+
+def _places(packed: tuple[tuple[int, ...], ...], n: int) -> tuple[Array, Array]:
+    super_of, position = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    for number, columns in enumerate(packed):
+        for place, column in enumerate(columns):
+            super_of[column], position[column] = number, place
+    super_of[n] = -1
+    return super_of, position
+
+
+def _products(sizes: Array, index: Array) -> Array:
+    padded = np.append(sizes, 1.0)
+    return padded[index].prod(axis=1)
+
+
+def _tables(super_of: Array, index: Array, dense: Array) -> tuple[list[tuple[int, ...]], list[Array]]:
+    """Group the dense groups by the set of supercolumns they need."""
+    chosen = np.flatnonzero(dense)
+    if not len(chosen):
+        return [], []
+    supers = np.sort(super_of[index[chosen]], axis=1)
+    repeated = np.zeros_like(supers, bool)
+    repeated[:, 1:] = supers[:, 1:] == supers[:, :-1]
+    supers = np.sort(np.where(repeated, -1, supers), axis=1)
+    unique, inverse = np.unique(supers, axis=0, return_inverse=True)
+    order = np.argsort(inverse.ravel(), kind="stable")
+    parts = np.split(chosen[order], np.cumsum(np.bincount(inverse.ravel()))[:-1])
+    return [tuple(int(s) for s in row if s >= 0) for row in unique], parts
+
+
+def _scatter(
+    packed: tuple[tuple[int, ...], ...],
+    supers: tuple[int, ...],
+    index: Array,
+    members: Array,
+    offsets: Array,
+    position: Array,
+    super_of: Array,
+) -> Scatter:
+    shape = tuple(len(packed[s]) for s in supers) if len(supers) == 2 else (0, 0)
+    starts, swapped = np.full(shape, -1, np.int64), np.zeros(shape, np.bool_)
+    n = len(position) - 1
+    pairs = (index[members] < n).sum(axis=1) == 2
+    if len(supers) == 2:
+        x, y = index[members[pairs], 0], index[members[pairs], 1]
+        turned = super_of[x] == supers[1]
+        first, second = np.where(turned, y, x), np.where(turned, x, y)
+        starts[position[first], position[second]] = offsets[members[pairs]]
+        swapped[position[first], position[second]] = turned
+        members = members[~pairs]
+    axis = {c: a for a, c in enumerate(c for s in supers for c in packed[s])}
+    others = tuple((int(offsets[g]), tuple(axis[c] for c in index[g].tolist() if c < n)) for g in members)
+    return Scatter(supers, starts, swapped, others)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of columns to count, by column number.
+
+    Parameters
+    ----------
+    n_columns : int
+    kind : {"pairs", "target", "columns", "listed"}
+        All pairs; the pairs with column ``target``; each column alone; or ``given``.
+
+    Examples
+    --------
+    >>> Groups(3, "pairs").index.tolist()
+    [[0, 1], [0, 2], [1, 2]]
+    >>> Groups(3, "target", target=1).index.tolist()
+    [[0, 1], [1, 2]]
+    """
+
+    n_columns: int
+    kind: str
+    target: int = -1
+    given: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def listed(cls, given: list[tuple[int, ...]], n_columns: int | None = None) -> Groups:
+        """Return the groups ``given`` as tuples of column numbers."""
+        n = 1 + max(c for g in given for c in g) if n_columns is None else n_columns
+        return cls(n, "listed", given=tuple(given))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def index(self) -> Array:
+        """Column numbers, one row per group, shorter groups filled with ``n_columns``; int64."""
+        return _index(self)
+
+    @property
+    def common(self) -> tuple[int, ...]:
+        """Columns that every group of three and more columns holds."""
+        large = [set(g) for g in self.given if len(g) > 2]
+        return tuple(sorted(set.intersection(*large))) if large else ()
+
+
+@lru_cache(maxsize=32)
+def _index(groups: Groups) -> Array:
+    n = groups.n_columns
+    if groups.kind == "pairs":
+        found = np.stack(np.triu_indices(n, 1), axis=1)
+    elif groups.kind == "target":
+        others = [c for c in range(n) if c != groups.target]
+        found = np.array([sorted((c, groups.target)) for c in others], np.int64).reshape(-1, 2)
+    elif groups.kind == "columns":
+        found = np.arange(n).reshape(-1, 1)
+    else:
+        width = max((len(g) for g in groups.given), default=1)
+        found = np.array([[*g, *[n] * (width - len(g))] for g in groups.given], np.int64).reshape(-1, width)
+    found = found.astype(np.int64)
+    found.setflags(write=False)
+    return found

@@ -1,0 +1,118 @@
+"""A leaf's work: batches of rows in, joint counts out.
+
+Each column of a batch becomes dictionary indices and a look-up table to the leaf's codes; the codes
+of small columns are packed into supercolumns; each pair of supercolumns is one scatter, whose table
+is marginalized into the pairs it holds. When a column shows a level beyond the packing's capacity,
+what was counted so far is put aside and the packing is planned anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from infolake.encoding.columns import BinEncoder, ColumnEncoder, combined
+from infolake.errors import CountOverflowError, WeightError
+from infolake.packing import plan
+from infolake.summaries.cells import Array, Channel
+from infolake.summaries.exact import digits
+from infolake.summaries.joint_counts import LIMIT, JointCounts, add
+from infolake.summaries.ledger import Ledger
+from infolake.summaries.request import Request
+from infolake.summaries.tally import Tally
+
+FLUSH_ROWS = 2**32 - 1
+Encoder = ColumnEncoder | BinEncoder
+
+
+class LeafCounter:
+    """Counts batches of rows; ``result()`` gives their joint counts.
+
+    Parameters
+    ----------
+    request : Request
+    flush_rows : int
+        Rows after which the uint32 tables are emptied into int64, before any cell can wrap.
+    """
+
+    def __init__(self, request: Request, *, flush_rows: int = FLUSH_ROWS) -> None:
+        self.request = request
+        self.flush_rows = flush_rows
+        self.encoders = [_encoder(c, t, e) for c, t, e in zip(request.columns, request.types, request.edges, strict=True)]
+        self.done: list[JointCounts] = []
+        self.rows = 0
+        self.weight = 0
+        self._tally: Tally | None = None
+
+    def update(self, batch: pa.Table) -> None:
+        """Count the rows of ``batch``, which holds at least the request's columns."""
+        if batch.num_rows == 0:
+            return
+        encoded = [e.encode(batch[c]) for c, e in zip(self.request.columns, self.encoders, strict=True)]
+        weights = self._weights(batch)
+        sizes = tuple(len(e) for e in self.encoders)
+        if self._tally is None or not self._tally.holds(sizes):
+            self._put_aside()
+            self._tally = Tally(plan(_capacities(sizes), self.request.groups), self.request, self.flush_rows)
+        self._tally.update(encoded, weights, batch.num_rows)
+        self.rows += batch.num_rows
+
+    def result(self, ledger: Ledger | None = None) -> JointCounts:
+        """Return the counts of all batches, with ``ledger`` or one that says only rows counted."""
+        self._put_aside()
+        own = ledger or Ledger(self.rows, self.rows, self.rows)
+        return add([replace(JointCounts.zero(self.request), ledger=own), *self.done])
+
+    def _put_aside(self) -> None:
+        if self._tally is not None:
+            self.done.append(self._tally.counts(self.encoders))
+            self._tally = None
+
+    def _weights(self, batch: pa.Table) -> dict[Channel, Array]:
+        """Return an int64 array per channel; empty where rows count one each."""
+        if self.request.weights is None:
+            return {}
+        column = combined(batch[self.request.weights])
+        checked = checked_weights(self.request.weights, column)
+        squares = {("square", e): d for e, d in digits(checked**2).items()}
+        if not self.request.integer_weights:
+            return squares | {("weight", e): d for e, d in digits(checked).items()}
+        if float(checked.sum()) + self.weight > LIMIT / 2:
+            self._check_exactly(column)
+        values = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        self.weight += int(values.sum())
+        return squares | {("count", 0): values}
+
+    def _check_exactly(self, column: pa.Array) -> None:
+        total = sum(int(v) for v in column.to_pylist()) + self.weight
+        if total > LIMIT:
+            raise CountOverflowError("the weights sum to more than 2**63 - 1", found=str(total))
+
+
+def _encoder(column: str, kind: pa.DataType, edges: Any) -> Encoder:
+    return ColumnEncoder(kind) if edges is None else BinEncoder(column, kind, edges)
+
+
+def checked_weights(name: str, column: pa.Array) -> Array:
+    """Return weights as float64; WeightError for a missing, negative or infinite one."""
+    values = column.cast(pa.float64(), safe=False).fill_null(math.nan).to_numpy(zero_copy_only=False)
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(bad):
+        raise WeightError(
+            f"column {name!r} holds a weight that is not a number of rows",
+            where=f"row {int(bad[0])} of the batch",
+            expected="finite weights of 0 and more",
+            found=str(column[int(bad[0])].as_py()),
+            effect="nothing counted",
+            next="filter those rows or mend the weights",
+        )
+    return values
+
+
+def _capacities(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave room for new levels in columns that have many, so that they do not force a new plan."""
+    return tuple(s if s <= 64 else 1 << s.bit_length() for s in sizes)

@@ -1,0 +1,107 @@
+"""What a count counts: columns, groups, bins, missing policy, weights and filters, as one value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from infolake.encoding.bins import Edges
+from infolake.errors import UnknownColumnError, nearest
+from infolake.packing import Groups
+
+MISSING = ("pairwise", "listwise", "error")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is counted; two counts add only when their requests are equal.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Counted columns, in schema order.
+    types : tuple of pyarrow.DataType
+        Canonical type of each column.
+    groups : Groups
+    edges : tuple of (tuple of numbers or None)
+        Bin edges of each column; None where its values are counted exactly.
+    missing : {"pairwise", "listwise", "error"}
+    weights : str, optional
+        Column of weights, and whether they are integers.
+    integer_weights : bool
+    filters : str
+        The row filters, as canonical JSON.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+    groups: Groups
+    edges: tuple[Edges | None, ...] = ()
+    missing: str = "pairwise"
+    weights: str | None = None
+    integer_weights: bool = True
+    filters: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the request, the same in every process."""
+        return hashlib.blake2b(json.dumps(self.to_json(), sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON (floats in hexadecimal, so that edges return exactly)."""
+        groups = {"kind": self.groups.kind, "target": self.groups.target, "given": self.groups.given}
+        return {
+            "columns": self.columns,
+            "types": [str(t) for t in self.types],
+            "groups": groups,
+            "edges": [None if e is None else [_stored(v) for v in e] for e in self.edges],
+            "missing": self.missing,
+            "weights": self.weights,
+            "integer_weights": self.integer_weights,
+            "filters": self.filters,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any], types: tuple[pa.DataType, ...]) -> Request:
+        """Rebuild from :meth:`to_json` and the types of the stored levels."""
+        groups = stored["groups"]
+        given = tuple(tuple(g) for g in groups["given"])
+        return cls(
+            tuple(stored["columns"]),
+            types,
+            Groups(len(types), groups["kind"], groups["target"], given),
+            tuple(None if e is None else tuple(_loaded(v) for v in e) for e in stored["edges"]),
+            stored["missing"],
+            stored["weights"],
+            stored["integer_weights"],
+            stored["filters"],
+        )
+
+    def number(self, column: str) -> int:
+        """Return the position of a column; UnknownColumnError with the nearest name."""
+        found = _numbers(self.columns).get(column)
+        if found is None:
+            raise UnknownColumnError(f"no counted column {column!r}: {nearest(column, self.columns)}")
+        return found
+
+    def group_names(self, group: int) -> tuple[str, ...]:
+        """Return the names of the columns of a group."""
+        return tuple(self.columns[c] for c in self.groups.index[group].tolist() if c < len(self.columns))
+
+
+@lru_cache(maxsize=64)
+def _numbers(columns: tuple[str, ...]) -> dict[str, int]:
+    return {c: i for i, c in enumerate(columns)}
+
+
+def _stored(value: int | float) -> int | str:
+    return value if isinstance(value, int) else value.hex()
+
+
+def _loaded(value: int | str) -> int | float:
+    return value if isinstance(value, int) else float.fromhex(value)

@@ -1,0 +1,162 @@
+"""The stored form of joint counts: a folder of Parquet and JSON, never pickle.
+
+``counts.json``
+    version, request, ledger, channels, and for each column whether missing is a level
+``levels/0000.parquet`` ...
+    one column ``level`` of sorted values (bin numbers for a binned column)
+``cells.parquet``
+    one row per non-zero cell: group, code_0, code_1, ..., and a column per channel
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infolake.encoding.levels import Levels
+from infolake.errors import ConfigError, CorruptFileError, NoInputError, OutputError
+from infolake.summaries.cells import Array, Channel, Sparse, layout, to_dense
+from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.ledger import Ledger
+from infolake.summaries.request import Request
+
+VERSION = 1
+WRITER: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "store_schema": True}
+
+
+def save(counts: JointCounts, path: str | os.PathLike[str]) -> None:
+    """Write ``counts`` to the new or empty folder ``path``."""
+    folder = Path(path)
+    try:
+        (folder / "levels").mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot create the folder for counts: {error.strerror}",
+            where=str(folder),
+            next="name a folder that does not exist yet",
+        ) from error
+    for number, levels in enumerate(counts.level_sets):
+        table = pa.table({"level": levels.values})
+        pq.write_table(table, folder / "levels" / f"{number:04d}.parquet", **WRITER)
+    pq.write_table(_cell_table(counts), folder / "cells.parquet", **WRITER)
+    description = {
+        "infolake_counts": VERSION,
+        "request": counts.request.to_json(),
+        "ledger": counts.ledger.to_json(),
+        "channels": counts.channels,
+        "missing": [s.missing for s in counts.level_sets],
+    }
+    (folder / "counts.json").write_text(json.dumps(description, indent=1, ensure_ascii=True) + "\n")
+
+
+def _cell_table(counts: JointCounts) -> pa.Table:
+    parts = [counts.group_cells(g) for g in range(len(counts.request.groups))]
+    width = counts.request.groups.index.shape[1] if len(parts) else 1
+    arrays: dict[str, Any] = {"group": np.repeat(np.arange(len(parts)), [len(p.codes) for p in parts]).astype(np.int32)}
+    for axis in range(width):
+        codes = [p.codes[:, axis] if p.codes.shape[1] > axis else np.full(len(p.codes), -1) for p in parts]
+        arrays[f"code_{axis}"] = np.concatenate([np.zeros(0), *codes]).astype(np.int32)
+    for row, (name, exponent) in enumerate(counts.channels):
+        values = [p.values[row] for p in parts]
+        arrays[f"{name}_{exponent}"] = np.concatenate([np.zeros(0, np.int64), *values])
+    return pa.table(arrays)
+
+
+def load(path: str | os.PathLike[str]) -> JointCounts:
+    """Read counts that :meth:`JointCounts.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The folder of the counts, or a run's folder that holds ``counts/``.
+
+    Raises
+    ------
+    NoInputError
+        No counts there.
+    CorruptFileError
+        Files that are damaged or do not belong together.
+    ConfigError
+        Counts of a newer version.
+    """
+    folder = Path(path)
+    if (folder / "counts" / "counts.json").is_file():
+        folder = folder / "counts"
+    if not (folder / "counts.json").is_file():
+        raise NoInputError("no counts to load", where=str(folder), expected="a folder with counts.json")
+    try:
+        return _read(folder)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise CorruptFileError("damaged counts", where=str(folder), found=str(error)[:200]) from error
+
+
+def _read(folder: Path) -> JointCounts:
+    stored = json.loads((folder / "counts.json").read_text())
+    if stored["infolake_counts"] > VERSION:
+        raise ConfigError(
+            "counts of a newer version",
+            where=str(folder),
+            expected=f"version {VERSION} or older",
+            found=str(stored["infolake_counts"]),
+            next="upgrade infolake",
+        )
+    names = [folder / "levels" / f"{i:04d}.parquet" for i in range(len(stored["missing"]))]
+    values = [_array(_table(n)["level"]) for n in names]
+    request = Request.from_json(stored["request"], _types(stored["request"], values))
+    sets = zip(values, stored["missing"], request.edges, strict=True)
+    levels = tuple(Levels(v, m, e) for v, m, e in sets)
+    channels = tuple((n, e) for n, e in stored["channels"])
+    dense, sparse = _cells(_table(folder / "cells.parquet"), request, levels, channels)
+    counts = JointCounts(request, levels, channels, dense, sparse, Ledger.from_json(stored["ledger"]))
+    counts.check(str(folder))
+    return counts
+
+
+def _types(request: dict[str, Any], values: list[pa.Array]) -> tuple[pa.DataType, ...]:
+    """Return the types of the counted columns: those of the levels, or the number type of a binned one."""
+    numbers = {"double": pa.float64(), "int64": pa.int64()}
+    columns = zip(request["types"], request["edges"], values, strict=True)
+    return tuple(v.type if edges is None else numbers[name] for name, edges, v in columns)
+
+
+def _table(path: Path) -> pa.Table:
+    return pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    merged = column.combine_chunks()
+    return merged.chunk(0) if isinstance(merged, pa.ChunkedArray) else merged
+
+
+def _cells(
+    table: pa.Table, request: Request, levels: tuple[Levels, ...], channels: tuple[Channel, ...]
+) -> tuple[Array, dict[int, Sparse]]:
+    target = layout(tuple(len(s) for s in levels), request.groups)
+    group = table["group"].to_numpy()
+    bounds = np.searchsorted(group, np.arange(len(request.groups) + 1))
+    width = sum(n.startswith("code_") for n in table.column_names)
+    codes = np.stack([table[f"code_{a}"].to_numpy().astype(np.int64) for a in range(width)], axis=1)
+    rows = [table[f"{n}_{e}"].to_numpy() for n, e in channels]
+    values = np.stack(rows) if rows else np.zeros((0, len(group)), np.int64)
+    dense = np.zeros((len(channels), target.cells), np.int64)
+    sparse = {}
+    for g in range(len(request.groups)):
+        members = request.groups.index[g]
+        arity = int((members < len(levels)).sum())
+        chosen = slice(bounds[g], bounds[g + 1])
+        part = Sparse(np.ascontiguousarray(codes[chosen, :arity]), np.ascontiguousarray(values[:, chosen]))
+        if target.dense[g]:
+            start, end = target.offsets[g : g + 2]
+            if end > start:
+                dense[:, start:end] = to_dense(part, target.sizes[members[:arity]])
+        elif len(part.codes):
+            sparse[g] = part
+    return dense, sparse
