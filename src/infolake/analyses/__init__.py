@@ -1,0 +1,1 @@
+"""The questions people ask: count, score, associations; all read joint counts."""

@@ -1,0 +1,159 @@
+"""il.associations: which levels of two columns belong together, one row per cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infolake.errors import UsageError, nearest
+from infolake.measures import catalogue
+from infolake.summaries.joint_counts import JointCounts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from infolake.tables import ContingencyTable
+
+MEASURES = ("pointwise_mutual_information", "normalized_pointwise_mutual_information")
+COUNTS = ("count", "count_x", "count_y")
+Array = np.ndarray[Any, Any]
+
+
+def associations(
+    data: Any,
+    x: str,
+    y: str,
+    *,
+    measures: str | Sequence[str] = MEASURES,
+    base: float | str = 2,
+    min_count: float = 1,
+    top: int | None = None,
+    sort_by: str | None = None,
+    missing: str = "pairwise",
+    filters: Any = None,
+    bins: Any = None,
+    weights: str | None = None,
+) -> pd.DataFrame:
+    """Return how strongly each level of ``x`` goes with each level of ``y``.
+
+    Parameters
+    ----------
+    data : JointCounts, or anything that ``il.count`` takes
+        Joint counts are not counted again.
+    x, y : str
+        Two columns.
+    measures : list of str
+        Measures of cells, by name or short name.
+    base : 2, "e" or 10
+        Bits, nats or hartleys.
+    min_count : number
+        Leave out cells with a smaller count; marginals stay those of the whole table.
+    top : int, optional
+        Only the first so many rows.
+    sort_by : str, optional
+        A measure, or "count"; default the first measure. Best first, ties in the order of the levels.
+    missing, filters, bins, weights
+        As in ``il.score``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per cell that holds rows: ``x``'s level, ``y``'s level, ``count``, ``count_x``, ``count_y`` and a
+        column per measure. A data column that bears one of these names gets the suffix ``_level``.
+
+    Examples
+    --------
+    >>> import infolake as il, pandas as pd
+    >>> frame = pd.DataFrame({"who": ["a", "a", "b", "b"], "what": ["p", "p", "p", "q"]})
+    >>> il.associations(frame, "who", "what", measures=["pmi"])
+      who what  count  count_x  count_y  pointwise_mutual_information
+    0   b    q      1        2        1                      1.000000
+    1   a    p      2        2        3                      0.415037
+    2   b    p      1        2        3                     -0.584963
+    """
+    chosen = cell_measures(measures)
+    catalogue.log_base(base)
+    if x == y:
+        raise UsageError("associations need two different columns", found=f"{x!r} twice")
+    table = _table(data, x, y, missing, filters=filters, bins=bins, weights=weights)
+    frame = _frame(table, chosen, base)
+    frame = frame[frame["count"] >= min_count]
+    key = _sort_key(sort_by, chosen, frame)
+    ordered = frame.iloc[np.argsort(key(frame), kind="stable")]
+    found = (ordered if top is None else ordered.head(_positive(top))).reset_index(drop=True)
+    unit = catalogue.unit_name(base)
+    found.attrs["units"] = {m.name: unit if m.unit == "information" else "" for m in chosen}
+    return found
+
+
+def cell_measures(names: str | Sequence[str]) -> list[catalogue.Measure]:
+    """Return measures of cells by name; UsageError for others."""
+    names = [names] if isinstance(names, str) else list(names)
+    found = list({m.name: m for m in map(catalogue.get, names)}.values())
+    if not found:
+        raise UsageError("no measures to compute", next="see il.measures()")
+    for measure in found:
+        if not measure.per_cell:
+            raise UsageError(f"{measure.name} has one value per table", next="ask il.score for it")
+    return found
+
+
+def _positive(top: int) -> int:
+    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
+        raise UsageError("top is a number of rows", found=repr(top))
+    return int(top)
+
+
+def _table(data: Any, x: str, y: str, missing: str, **options: Any) -> ContingencyTable:
+    from infolake.analyses.scores import _refuse_options
+
+    if isinstance(data, JointCounts):
+        _refuse_options(data, missing, options)
+        counts = data
+    else:
+        from infolake.analyses.counts import count
+
+        counting = "pairwise" if missing == "level" else missing
+        counts = count(data, [(x, y)], missing=counting, **options)  # type: ignore[assignment]
+    return counts.table(x, y, missing=missing if missing == "level" else "pairwise")
+
+
+def _frame(table: ContingencyTable, measures: list[catalogue.Measure], base: float | str) -> pd.DataFrame:
+    import pandas as pd
+
+    batch = table.batch()
+    taken = {*COUNTS, *(m.name for m in measures)}
+    names = [f"{c}_level" if c in taken else c for c in table.columns]
+    columns: dict[str, Any] = {
+        names[0]: _labels(table.levels[0], batch.rows),
+        names[1]: _labels(table.levels[1], batch.cols),
+        "count": batch.cells,
+        "count_x": batch.row_margins[batch.rows],
+        "count_y": batch.col_margins[batch.cols],
+    }
+    for measure in measures:
+        columns[measure.name] = measure.evaluate(batch, base=base)
+    return pd.DataFrame(columns)
+
+
+def _labels(levels: Sequence[Any], codes: Array) -> Any:
+    """Return a column of levels; integers beside missing stay integers."""
+    import pandas as pd
+
+    known = [v for v in levels if v is not None]
+    whole = known and all(isinstance(v, int) and not isinstance(v, bool) for v in known)
+    kind = "Int64" if whole and len(known) < len(levels) and max(map(abs, known)) < 2**63 else None
+    return pd.Series(list(levels), dtype=kind).take(codes).reset_index(drop=True)
+
+
+def _sort_key(sort_by: str | None, measures: list[catalogue.Measure], frame: pd.DataFrame) -> Any:
+    if sort_by in COUNTS:
+        return lambda f: -f[sort_by].to_numpy()
+    measure = measures[0] if sort_by is None else catalogue.get(sort_by)
+    if measure.name not in frame:
+        known = [*COUNTS, *(m.name for m in measures)]
+        raise UsageError(f"cannot sort by {sort_by!r}: {nearest(str(sort_by), known)}", next="add it to measures")
+    sign = -1 if measure.best == "high" else 1
+    return lambda f: sign * f[measure.name].to_numpy()

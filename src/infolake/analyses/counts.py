@@ -1,0 +1,78 @@
+"""il.count: joint counts of groups of columns, computed at once or left to Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from infolake.reduction import cluster
+from infolake.reduction.counting import lazy_counts
+from infolake.reduction.planning import Asked, plan_count
+from infolake.summaries.joint_counts import JointCounts
+
+if TYPE_CHECKING:
+    from infolake.reduction.graph import LazyCounts
+
+
+def count(
+    data: Any,
+    groups: str | Sequence[Sequence[str]] = "pairs",
+    *,
+    columns: Sequence[str] | None = None,
+    target: str | None = None,
+    filters: Any = None,
+    bins: Any = None,
+    missing: str = "pairwise",
+    weights: str | None = None,
+    compute: bool = True,
+) -> JointCounts | LazyCounts:
+    """Count how often the levels of groups of columns occur together.
+
+    Parameters
+    ----------
+    data : path, URL, glob, list of them, frame, table, dataset
+        Parquet, CSV, JSON lines, ORC or Feather files; a pandas, Polars or Dask frame; a pyarrow Table or
+        Dataset. Hive folders (``year=2013/``) give columns.
+    groups : "pairs", "columns" or list of tuples of column names
+        What is counted together; tuples may hold 1, 2, 3 or more columns.
+    columns : list of str, optional
+        Columns to count; default all.
+    target : str, optional
+        With "pairs": only the pairs (x, target).
+    filters : list of tuples, optional
+        ``[("year", ">", 2012), ...]`` (all must hold), or a list of such lists (any). Hive keys prune files;
+        all else filters decoded rows.
+    bins : None, int, "exact" or dict
+        Treatment of columns of numbers; see the README. ``None``: floats with more than 16 and integers with
+        more than 256 distinct values get 16 equal-frequency bins; all else is exact.
+    missing : {"pairwise", "listwise", "error"}
+        Keep missing as a level; leave out rows with any missing value among the counted columns; or refuse it.
+    weights : str, optional
+        Column of non-negative weights; a row of weight w counts as w rows.
+    compute : bool
+        False gives a lazy Dask collection.
+
+    Returns
+    -------
+    JointCounts, or LazyCounts with ``compute=False``
+
+    Raises
+    ------
+    InfolakeError
+        What is wrong, where, and what to do; see :mod:`infolake.errors`.
+
+    Examples
+    --------
+    >>> import infolake as il, pandas as pd
+    >>> frame = pd.DataFrame({"x": ["a", "a", "b", None], "y": [1, 1, 2, 2]})
+    >>> counts = il.count(frame)
+    >>> counts.table("x", "y").array.tolist()
+    [[2, 0], [0, 1]]
+    >>> il.count(frame, compute=False).compute() == counts
+    True
+    """
+    lazy = lazy_counts(plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights)))
+    if not compute:
+        return lazy
+    found: JointCounts = cluster.compute(lazy)
+    return found

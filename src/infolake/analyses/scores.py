@@ -1,0 +1,293 @@
+"""il.score: one row per pair of columns, with what a reader needs to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infolake.errors import UsageError, printable
+from infolake.measures import catalogue
+from infolake.summaries.joint_counts import JointCounts
+from infolake.tables import Strata, TableBatch, grouped_sum
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("mutual_information", "normalized_mutual_information", "adjusted_mutual_information")
+THIN = 5
+Array = np.ndarray[Any, Any]
+
+
+def score(
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    target: str | None = None,
+    given: str | Sequence[str] | None = None,
+    measures: str | Sequence[str] = MEASURES,
+    base: float | str = 2,
+    missing: str = "pairwise",
+    entropy: str = "plug_in",
+    filters: Any = None,
+    bins: Any = None,
+    weights: str | None = None,
+) -> pd.DataFrame:
+    """Score every pair of columns, or every column against a target.
+
+    Parameters
+    ----------
+    data : JointCounts, or anything that ``il.count`` takes
+        Joint counts are not counted again.
+    columns : list of str, optional
+        Columns to score; default all that were counted.
+    target : str, optional
+        Only the pairs (x, target).
+    given : str or list of str, optional
+        Score conditionally on these columns (measures that have a conditional form).
+    measures : list of str
+        Names or short names from ``il.measures()``.
+    base : 2, "e" or 10
+        Bits, nats or hartleys.
+    missing : {"pairwise", "level", "listwise", "error"}
+        Leave out rows that miss x or y; missing as a level of its own; decided when counting.
+    entropy : str
+        Estimator, such as "plug_in" or "miller_madow".
+    filters, bins, weights
+        As in ``il.count``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``x``, ``y``, ``n`` (rows used, or their weight), ``n_missing``, ``n_effective`` (weighted only), a column
+        per measure, ``bias`` (about how much plug-in MI is too high, (R-1)(C-1)/2N) and ``thin`` (fewer than 5
+        rows per cell). Best first by the first measure; ``attrs["units"]`` holds the units.
+
+    Examples
+    --------
+    >>> import infolake as il, pandas as pd
+    >>> frame = pd.DataFrame({"x": [0, 0, 1, 1] * 9, "y": [0, 0, 1, 1] * 9, "z": [0, 1] * 18})
+    >>> il.score(frame)[["x", "y", "n", "mutual_information", "thin"]]
+       x  y   n  mutual_information  thin
+    0  x  y  36                 1.0 False
+    1  x  z  36                 0.0 False
+    2  y  z  36                 0.0 False
+    """
+    chosen = table_measures(measures, conditional=given is not None)
+    catalogue.log_base(base)
+    conditions = _conditions(given)
+    counts = _counted(data, columns, target, conditions, missing, filters=filters, bins=bins, weights=weights)
+    pairs = _pairs(counts, columns, target, conditions)
+    policy = missing if missing in ("pairwise", "level") else "pairwise"
+    tables = _tables(counts, pairs, conditions, policy)
+    return _frame(counts, pairs, tables, chosen, {"base": base, "entropy": entropy})
+
+
+def table_measures(names: str | Sequence[str], *, conditional: bool = False) -> list[catalogue.Measure]:
+    """Return measures of whole tables by name; UsageError for others."""
+    names = [names] if isinstance(names, str) else list(names)
+    found = list({m.name: m for m in map(catalogue.get, names)}.values())
+    if not found:
+        raise UsageError("no measures to compute", next="see il.measures()")
+    for measure in found:
+        if measure.per_cell:
+            raise UsageError(f"{measure.name} has a value per cell", next="ask il.associations for it")
+        if conditional and not measure.conditional:
+            raise UsageError(f"{measure.name} has no conditional form", next="leave given= out")
+        if not conditional and measure.needs == "strata":
+            raise UsageError(f"{measure.name} needs given=...", next="name the conditioning columns")
+    return found
+
+
+def _conditions(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _counted(
+    data: Any,
+    columns: Sequence[str] | None,
+    target: str | None,
+    conditions: tuple[str, ...],
+    missing: str,
+    **options: Any,
+) -> JointCounts:
+    if isinstance(data, JointCounts):
+        _refuse_options(data, missing, options)
+        return data
+    from infolake.analyses.counts import count
+
+    counting = "pairwise" if missing == "level" else missing
+    if conditions:
+        groups = _conditional_groups(data, columns, target, conditions, options)
+        return count(data, groups, missing=counting, **options)  # type: ignore[return-value]
+    return count(data, "pairs", columns=columns, target=target, missing=counting, **options)  # type: ignore[return-value]
+
+
+def _refuse_options(counts: JointCounts, missing: str, options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if missing in ("listwise", "error") and counts.request.missing != missing:
+        given.append("missing")
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} cannot change counts that are already made", next="pass them to il.count instead"
+        )
+
+
+def _conditional_groups(
+    data: Any, columns: Sequence[str] | None, target: str | None, conditions: tuple[str, ...], options: dict[str, Any]
+) -> list[tuple[str, ...]]:
+    """Return the groups (x, y, *given) of data that is not counted yet."""
+    from infolake.reduction.planning import Asked, plan_count
+
+    wanted = None if columns is None else [*columns, *conditions]
+    opened = plan_count(data, Asked("pairs", wanted, target, options["filters"], "exact", weights=options["weights"]))
+    names = [c for c in opened.request.columns if c not in conditions]
+    return [(*pair, *conditions) for pair in _all_pairs(names, target)]
+
+
+def _all_pairs(names: Sequence[str], target: str | None) -> list[tuple[str, str]]:
+    if target is not None:
+        return [(x, target) for x in names if x != target]
+    return [(x, y) for i, x in enumerate(names) for y in names[i + 1 :]]
+
+
+def _pairs(
+    counts: JointCounts, columns: Sequence[str] | None, target: str | None, conditions: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """Return the pairs to score, x before y in schema order, the target last."""
+    for name in (*(columns or ()), *([target] if target else []), *conditions):
+        counts.request.number(name)
+    wanted = set(counts.columns if columns is None else columns) - set(conditions)
+    names = [c for c in counts.columns if c in wanted or c == target]
+    pairs = _all_pairs(names, target)
+    if columns is None and counts.request.groups.kind != "pairs":
+        held = _held(counts, conditions)
+        pairs = [(x, y) for x, y in pairs if frozenset((x, y)) in held]
+    if not pairs:
+        raise UsageError("there is no pair of columns to score", found=f"columns: {printable(names)}")
+    return pairs
+
+
+def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[str]]:
+    """Return the pairs that some counted group holds, together with the conditions."""
+    needed = set(conditions)
+    groups = [set(g) for g in counts.groups if needed <= set(g)]
+    return {frozenset((x, y)) for g in groups for x in g - needed for y in g - needed if x != y}
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Tables to score, and per pair: n, n_missing, sum of squared weights, cells, degrees of freedom."""
+
+    tables: TableBatch | Strata
+    n: Array
+    n_missing: Array
+    squares: Array | None
+    cells: Array
+    freedom: Array
+
+
+def _tables(counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str) -> _Tables:
+    if conditions:
+        return _conditional_tables(counts, pairs, conditions, missing)
+    found = counts.batch(pairs, missing)
+    rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
+    freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
+    return _Tables(found.batch, found.batch.totals, found.n_missing, found.squares, rows * cols, freedom)
+
+
+def _conditional_tables(
+    counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str
+) -> _Tables:
+    found = counts.strata(pairs, conditions, missing)
+    batch, group, n = found.batch, found.groups, len(pairs)
+    rows, cols = batch.n_rows_nonempty, batch.n_cols_nonempty
+    freedom = grouped_sum(np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0), group, n)
+    totals = grouped_sum(batch.totals, group, n)
+    cells = grouped_sum(rows * cols, group, n)
+    strata = Strata(batch, group, n)
+    return _Tables(strata, totals, found.n_missing, found.squares, cells.astype(float), freedom.astype(float))
+
+
+def _frame(
+    counts: JointCounts,
+    pairs: list[tuple[str, str]],
+    found: _Tables,
+    measures: list[catalogue.Measure],
+    options: dict[str, Any],
+) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "x": [x for x, _ in pairs],
+        "y": [y for _, y in pairs],
+        "n": found.n,
+        "n_missing": found.n_missing,
+    }
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effective = found.n.astype(np.float64)
+        if found.squares is not None:
+            effective = columns["n_effective"] = effective**2 / found.squares
+        for measure in measures:
+            columns[measure.name] = measure.evaluate(found.tables, **options)
+        columns["bias"] = found.freedom / (2 * effective) / catalogue.log_base(options["base"])
+        columns["thin"] = ~(effective / found.cells >= THIN)
+    frame = pd.DataFrame(columns)
+    order = _order(frame[measures[0].name].to_numpy(), measures[0].best)
+    frame = frame.iloc[order].reset_index(drop=True)
+    unit = catalogue.unit_name(options["base"])
+    units = {m.name: unit if m.unit == "information" else "" for m in measures}
+    frame.attrs["units"] = units | {"bias": unit}
+    return frame
+
+
+def _order(values: Array, best: str) -> Array:
+    """Return positions best first, NaN last, ties as they stand."""
+    return np.argsort(-values if best == "high" else values, kind="stable")
+
+
+def matrix(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return a square frame of one measure, from the rows of ``il.score``.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        One question's scores.
+    measure : str
+        A measure among its columns, by name or short name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns in schema order on both sides; NaN on the diagonal and where there is no score. A measure that
+        is not symmetric fills (x, y) only.
+
+    Examples
+    --------
+    >>> import infolake as il, pandas as pd
+    >>> frame = pd.DataFrame({"a": [0, 0, 1, 1], "b": [0, 0, 1, 1], "c": [0, 1, 0, 1]})
+    >>> il.matrix(il.score(frame), "mi").loc["b", "a"]
+    np.float64(1.0)
+    """
+    import pandas as pd
+
+    found = catalogue.get(measure)
+    if found.name not in scores:
+        raise UsageError(f"the scores do not hold {found.name}", next=f"il.score(..., measures=[{measure!r}])")
+    if scores.duplicated(["x", "y"]).any():
+        raise UsageError("the scores hold several rows for a pair", next="choose the rows of one question first")
+    names = list(dict.fromkeys([*scores["x"], *scores["y"]]))
+    lead = scores["x"].value_counts().to_dict()
+    names.sort(key=lambda c: -lead.get(c, 0))
+    square = pd.DataFrame(np.nan, index=names, columns=names)
+    place = {c: i for i, c in enumerate(names)}
+    rows, cols = (scores[c].map(place).to_numpy() for c in ("x", "y"))
+    values = square.to_numpy(copy=True)
+    values[rows, cols] = scores[found.name].to_numpy()
+    if found.symmetric:
+        values[cols, rows] = scores[found.name].to_numpy()
+    return pd.DataFrame(values, index=names, columns=names)

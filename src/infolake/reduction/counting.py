@@ -1,0 +1,143 @@
+"""The graph of a count: passes for bin edges where they are needed, leaves, a tree, one last check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dask.task_spec import List, Task, TaskRef
+
+from infolake.errors import ChangedInputError
+from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts, token
+from infolake.reduction.leaf import bins_leaf, count_leaf
+from infolake.reduction.planning import CountPlan
+from infolake.summaries import joint_counts, quantiles
+from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
+from infolake.summaries.request import Request
+
+PASSES = 3
+
+
+def lazy_counts(plan: CountPlan, *, split_every: int | None = None) -> LazyCounts:
+    """Return the collection that counts what ``plan`` says."""
+    graph, counts, _ = _build(plan, split_every)
+    return LazyCounts(graph.finished(), counts)
+
+
+def lazy_run(plan: CountPlan, *, split_every: int | None = None) -> Lazy:
+    """Return the collection of (counts, reads), reads being {"count": 1, "bins": passes over the rows}."""
+    graph, counts, steps = _build(plan, split_every)
+    name = f"infolake-run-{plan.token}"
+    below = {_layer(counts), *(_layer(s) for s in steps)}
+    references = List(*map(TaskRef, steps))
+    key = graph.one(name, _with_reads, TaskRef(counts), references, below=below)
+    return Lazy(graph.finished(), key)
+
+
+def _with_reads(counts: JointCounts, steps: Sequence[QuantilePass]) -> tuple[JointCounts, dict[str, int]]:
+    return counts, {"count": 1, "bins": sum(bool(s.open) for s in steps)}
+
+
+def _layer(key: Key) -> str:
+    return str(key[0] if isinstance(key, tuple) else key)
+
+
+def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[Key]]:
+    graph = Graph()
+    pieces, below = _pieces(plan, graph)
+    steps = _edge_steps(plan, graph, pieces, below, split_every)
+    name = f"infolake-request-{plan.token}"
+    request: Any = plan.request if not steps else TaskRef(
+        graph.one(name, _resolved, plan.request, TaskRef(steps[-1]), below={_layer(steps[-1])})
+    )
+    leaves = graph.leaves(
+        f"infolake-count-{plan.token}",
+        count_leaf,
+        [(request, plan.selection, piece) for piece in pieces],
+        {*below, *([name] if steps else [])},
+    )
+    total = graph.tree(f"infolake-add-{plan.token}", add_counts, leaves, f"infolake-count-{plan.token}", split_every)
+    checked = f"infolake-check-{plan.token}"
+    key = graph.one(checked, _checked, TaskRef(total), plan.source_rows, below={_layer(total)})
+    return graph, key, steps[:-1]
+
+
+def _pieces(plan: CountPlan, graph: Graph) -> tuple[list[Any], set[str]]:
+    """Return what each leaf reads: partitions, or references to the partitions of a Dask frame."""
+    if plan.frame is None:
+        return [list(leaf) for leaf in plan.leaves], set()
+    graph.layers.update(plan.frame.graph.layers)
+    graph.dependencies.update(plan.frame.graph.dependencies)
+    return [List(TaskRef(key)) for key in plan.frame.keys], set(plan.frame.graph.layers)
+
+
+def _edge_steps(
+    plan: CountPlan, graph: Graph, pieces: list[Any], below: set[str], split_every: int | None
+) -> list[Key]:
+    """Add the passes that find bin edges; return the keys of what each pass is told, and of the last answer."""
+    if not plan.first_pass.open:
+        return []
+    step = graph.one(f"infolake-pass-0-{plan.token}", _same, plan.first_pass)
+    steps = [step]
+    for number in range(PASSES):
+        name = f"infolake-bins-{number}-{plan.token}"
+        given = [(TaskRef(step), plan.selection, piece) for piece in pieces]
+        leaves = graph.leaves(name, bins_leaf, given, {*below, _layer(step)})
+        total = graph.tree(f"infolake-add-bins-{number}-{plan.token}", add_bins, leaves, name, split_every)
+        following = f"infolake-pass-{number + 1}-{plan.token}"
+        step = graph.one(following, quantiles.next_pass, TaskRef(total), below={_layer(total)})
+        steps.append(step)
+    return steps
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _resolved(request: Request, step: QuantilePass) -> Request:
+    """Return the request with the bin edges that the passes found."""
+    return with_edges(request, {**dict(zip(request.columns, request.edges, strict=True)), **step.edges})
+
+
+def with_edges(request: Request, edges: dict[str, Any]) -> Request:
+    """Return the request with the edges of its columns; binned columns become numbers."""
+    import pyarrow as pa
+
+    found = tuple(edges[c] for c in request.columns)
+    types = [
+        t if e is None else pa.int64() if pa.types.is_int64(t) else pa.float64()
+        for t, e in zip(request.types, found, strict=True)
+    ]
+    return replace(request, edges=found, types=tuple(types))
+
+
+def add_counts(parts: Sequence[JointCounts]) -> JointCounts:
+    """Add counts and balance their ledger."""
+    found = joint_counts.add(parts)
+    found.check("a merge")
+    return found
+
+
+def add_bins(parts: Sequence[QuantileHistogram]) -> QuantileHistogram:
+    """Add histograms and balance their ledger."""
+    found = quantiles.add(parts)
+    found.check("a merge")
+    return found
+
+
+def _checked(counts: JointCounts, planned: int | None) -> JointCounts:
+    """Hold the counts against the rows that were planned, before anything is published."""
+    counts.check("the total")
+    if planned is not None and counts.ledger.rows_footer != planned:
+        raise ChangedInputError(
+            "other rows were read than were planned",
+            expected=f"{planned} rows",
+            found=f"{counts.ledger.rows_footer} rows",
+            effect="nothing published",
+        )
+    return counts
+
+

@@ -1,0 +1,115 @@
+"""A plan in words: what will be read, counted and held."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from infolake.errors import printable
+from infolake.packing import plan as packing_plan
+from infolake.summaries.cells import DENSE_CELLS
+
+if TYPE_CHECKING:
+    from infolake.reduction.planning import CountPlan
+
+MOST_COLUMNS = 60
+
+
+def size(n: float) -> str:
+    """Return a number of bytes as people read it.
+
+    Examples
+    --------
+    >>> size(3 * 2**20), size(5 * 2**30)
+    ('3.0 MiB', '5.0 GiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if n < 1024:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:,.1f} GiB"
+
+
+def facts(plan: CountPlan) -> list[tuple[str, str]]:
+    """Return the plan as (name, words)."""
+    n_bytes = sum(p.n_bytes for leaf in plan.leaves for p in leaf)
+    rows = "known when read" if plan.source_rows is None else f"{plan.source_rows:,}"
+    source = plan.source
+    read = [("rows", rows)]
+    if source is not None:
+        files = f"{len(source.inputs):,} {source.kind}"
+        pruned = f", {source.pruned_files:,} left out by filters on folder names" if source.pruned_files else ""
+        read = [("inputs", files + pruned), *read, ("decoded", f"about {size(n_bytes)}")]
+    return [*read, ("tasks", f"{plan.n_leaves:,} per pass"), ("passes", passes(plan)), ("groups", groups(plan)), *held(plan)]
+
+
+def passes(plan: CountPlan) -> str:
+    """Return how often the rows are read."""
+    open_columns = plan.first_pass.open
+    if not open_columns:
+        return "1 to count"
+    return f"1 to count, and 2 (at most {plan.passes}) over {len(open_columns):,} columns of numbers for bin edges"
+
+
+def groups(plan: CountPlan) -> str:
+    """Return what is counted together."""
+    index = plan.request.groups.index
+    arities = np.bincount((index < len(plan.request.columns)).sum(axis=1), minlength=4)
+    words = {1: "single columns", 2: "pairs", 3: "triples"}
+    parts = [f"{n:,} {words.get(k, f'groups of {k} columns')}" for k, n in enumerate(arities.tolist()) if n]
+    return ", ".join(parts) or "none"
+
+
+def held(plan: CountPlan) -> list[tuple[str, str]]:
+    """Return how counting packs the columns, where a sample says how many levels they have."""
+    from infolake.reduction.planning import CELL_BYTES, estimated_cells, memory_limit
+
+    limit = ("memory limit", size(memory_limit()))
+    if not plan.levels:
+        return [limit]
+    cells = estimated_cells(plan)
+    known = tuple(max(1, plan.levels[c] + 1) for c in plan.request.columns)
+    packed = packing_plan(known, plan.request.groups)
+    dense = int((cells <= DENSE_CELLS).sum())
+    return [
+        ("tables", f"{dense:,} dense, {len(cells) - dense:,} sparse, about {cells.sum():,.0f} cells, "
+                   f"at most {size(float(cells.sum()) * CELL_BYTES)} while merging (estimated from a sample)"),
+        ("packing", f"{len(known):,} columns in {len(packed.supercolumns):,} supercolumns, "
+                    f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting"),
+        limit,
+    ]  # fmt: skip
+
+
+def columns(plan: CountPlan) -> list[tuple[str, str, str, str]]:
+    """Return name, type, estimated levels and treatment of each column."""
+    from infolake.reduction.planning import treatment
+
+    kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
+    return [
+        (printable(c, 40), str(k), f"~{plan.levels[c]:,}" if c in plan.levels else "", treatment(plan, c))
+        for c, k in kinds.items()
+    ]
+
+
+def as_text(plan: CountPlan) -> str:
+    """Return the plan as aligned text."""
+    lines = [f"{name + ':':<14}{words}" for name, words in facts(plan)]
+    rows = columns(plan)
+    table = [("column", "type", "levels", "treatment"), *rows[:MOST_COLUMNS]]
+    widths = [max(len(r[i]) for r in table) for i in range(4)]
+    lines += ["", *("  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in table)]
+    if len(rows) > MOST_COLUMNS:
+        lines.append(f"… and {len(rows) - MOST_COLUMNS:,} more columns")
+    return "\n".join(lines)
+
+
+def as_html(plan: CountPlan) -> str:
+    """Return the plan as two HTML tables."""
+    top = "".join(f"<tr><th>{escape(n)}</th><td>{escape(w)}</td></tr>" for n, w in facts(plan))
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>" for row in columns(plan)[:MOST_COLUMNS]
+    )
+    head = "<tr><th>column</th><th>type</th><th>levels</th><th>treatment</th></tr>"
+    return f"<table>{top}</table><table>{head}{body}</table>"

@@ -1,0 +1,158 @@
+"""What one task does: read partitions, choose rows, count them, and balance the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from infolake.encoding.columns import is_missing
+from infolake.errors import MissingValueError, SchemaError
+from infolake.sources import Partition, canonical, filter_mask, memory, read_partitions
+from infolake.summaries import quantiles
+from infolake.summaries.counting import LeafCounter
+from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.ledger import Ledger
+from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
+from infolake.summaries.request import Request
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows count.
+
+    Parameters
+    ----------
+    filters : tuple
+        Any of the lists, all of its (column, op, value).
+    filter_columns : tuple of str
+    missing : {"pairwise", "listwise", "error"}
+    counted : tuple of str
+        Columns whose missing values matter.
+    types : tuple of (column, type)
+        Canonical types, for the partitions of a Dask frame.
+    """
+
+    filters: tuple[Any, ...]
+    filter_columns: tuple[str, ...]
+    missing: str
+    counted: tuple[str, ...]
+    types: tuple[tuple[str, str], ...] = ()
+
+    def columns(self, wanted: Iterable[str]) -> list[str]:
+        """Return all columns that must be read when ``wanted`` are counted."""
+        rows = self.counted if self.missing != "pairwise" else ()
+        return list(dict.fromkeys([*wanted, *self.filter_columns, *rows]))
+
+
+def rows(pieces: Sequence[Any], columns: list[str], selection: Selection) -> Iterator[tuple[str, int | None, pa.Table]]:
+    """Yield where rows come from, the rows its footer promises (told once, None if none), and a batch.
+
+    ``pieces`` are partitions, or the frames that the tasks of a Dask frame deliver.
+    """
+    if pieces and not isinstance(pieces[0], Partition):
+        for frame in pieces:
+            yield "a partition of the Dask frame", None, frame_table(frame, dict(selection.types), columns)
+        return
+    told: set[int] = set()
+    for partition, table in read_partitions(pieces, columns):
+        first = id(partition) not in told
+        told.add(id(partition))
+        promised = partition.n_rows if first or partition.n_rows is None else 0
+        yield partition.where, promised, table
+
+
+def frame_table(frame: Any, types: dict[str, str], columns: list[str]) -> pa.Table:
+    """Return the columns of a pandas frame in their canonical types."""
+    found = memory.to_table(frame[columns])
+    assert found is not None
+    try:
+        arrays = [canonical.convert(found[1][c], canonical.from_name(types[c])) for c in columns]
+    except pa.ArrowException as error:
+        raise SchemaError(
+            "a partition of the Dask frame has other types than the frame says",
+            found=str(error).splitlines()[0],
+            next="convert the columns with .astype(...)",
+        ) from None
+    return pa.table(arrays, names=columns)
+
+
+def selected(
+    pieces: Sequence[Any], wanted: Iterable[str], selection: Selection
+) -> Iterator[tuple[pa.Table, Ledger]]:
+    """Yield the rows that count, batch by batch, with the ledger of the batch."""
+    columns = selection.columns(wanted)
+    for where, promised, table in rows(pieces, columns, selection):
+        kept, ledger = _choose(table, selection, where)
+        yield kept, replace(ledger, rows_footer=ledger.rows_read if promised is None else promised)
+
+
+def _choose(table: pa.Table, selection: Selection, where: str) -> tuple[pa.Table, Ledger]:
+    read, filtered, listwise = table.num_rows, 0, 0
+    if selection.filters:
+        table = table.filter(filter_mask(table, selection.filters))
+        filtered = read - table.num_rows
+    if selection.missing != "pairwise":
+        table, listwise = _without_missing(table, selection, where)
+    return table, Ledger(0, read, table.num_rows, filtered, listwise)
+
+
+def _without_missing(table: pa.Table, selection: Selection, where: str) -> tuple[pa.Table, int]:
+    bad = np.zeros(table.num_rows, bool)
+    for column in selection.counted:
+        mask = is_missing(table[column])
+        if selection.missing == "error" and mask.any():
+            raise MissingValueError(
+                f"column {column!r} has a missing value",
+                where=where,
+                expected='none, because missing="error"',
+                found=f"{int(mask.sum())} of {len(mask)} rows of a batch",
+                effect="nothing counted",
+                next='use missing="pairwise" or "listwise"',
+            )
+        bad |= mask
+    return (table.filter(pa.array(~bad)), int(bad.sum())) if bad.any() else (table, 0)
+
+
+def count_leaf(request: Request, selection: Selection, pieces: Sequence[Any]) -> JointCounts:
+    """Count the rows of some partitions."""
+    counter = LeafCounter(request)
+    wanted = request.columns if request.weights is None else (*request.columns, request.weights)
+    ledger = _each(pieces, wanted, selection, counter.update)
+    found = counter.result(ledger)
+    found.check(_where(pieces))
+    return found
+
+
+def bins_leaf(step: QuantilePass, selection: Selection, pieces: Sequence[Any]) -> QuantileHistogram:
+    """Count the keys of some partitions; nothing is read when all edges are known."""
+    parts = [quantiles.zero(step)]
+    if not step.open:
+        return parts[0]
+
+    def update(table: pa.Table) -> None:
+        parts[:] = [quantiles.add([*parts, quantiles.count_batch(step, table)])]
+
+    wanted = step.open if step.weights is None else (*step.open, step.weights)
+    ledger = _each(pieces, wanted, selection, update)
+    found = replace(parts[0], ledger=ledger)
+    found.check(_where(pieces))
+    return found
+
+
+def _each(
+    pieces: Sequence[Any], wanted: Iterable[str], selection: Selection, update: Callable[[pa.Table], None]
+) -> Ledger:
+    total = Ledger()
+    for table, ledger in selected(pieces, wanted, selection):
+        update(table)
+        total += ledger
+    return total
+
+
+def _where(pieces: Sequence[Any]) -> str:
+    first = pieces[0] if pieces else None
+    return first.path if isinstance(first, Partition) else "a partition of the Dask frame"

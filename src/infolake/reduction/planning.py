@@ -1,0 +1,380 @@
+"""What will be read, counted and held, before anything runs: a plan is a value."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infolake.encoding.bins import AUTO_LIMIT, BinRule, parse_rule
+from infolake.errors import (
+    TooManyCellsError,
+    UnknownColumnError,
+    UsageError,
+    nearest,
+    printable,
+)
+from infolake.packing import Groups
+from infolake.reduction import config
+from infolake.reduction.frames import FrameInput, frame_schema, is_frame, open_frame
+from infolake.reduction.graph import token
+from infolake.reduction.leaf import Selection
+from infolake.sources import Partition, Source, open_source
+from infolake.sources.filters import columns_of, normalized
+from infolake.summaries.quantiles import QuantilePass, first_pass
+from infolake.summaries.request import MISSING, Request
+
+CELL_BYTES = 72
+SAMPLE_ABOVE = 64 << 20
+MANY_DISTINCT = 0.1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of ``il.count`` that say what is counted."""
+
+    groups: str | Sequence[Sequence[str]] = "pairs"
+    columns: Sequence[str] | None = None
+    target: str | None = None
+    filters: Any = None
+    bins: Any = None
+    missing: str = "pairwise"
+    weights: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CountPlan:
+    """What one count reads and counts.
+
+    Parameters
+    ----------
+    request : Request
+        What is counted; bin edges that must be found from the data are still open.
+    first_pass : QuantilePass
+        What the first pass for bin edges counts, if any.
+    selection : Selection
+        Which rows count.
+    rules : dict of str to BinRule
+        Treatment of the numeric columns.
+    source : Source or None
+    frame : FrameInput or None
+    leaves : tuple of tuples of Partition
+        What each task reads.
+    levels : dict of str to int
+        Estimated (from a bounded sample) or bounded number of levels.
+    """
+
+    request: Request
+    first_pass: QuantilePass
+    selection: Selection
+    rules: dict[str, BinRule]
+    source: Source | None
+    frame: FrameInput | None
+    leaves: tuple[tuple[Partition, ...], ...]
+    levels: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def token(self) -> str:
+        """A deterministic name: what is read and what is counted."""
+        keys = [self.frame.name] if self.frame else [p.key for leaf in self.leaves for p in leaf]
+        described = [self.request.to_json(), self.first_pass.fingerprint, repr(self.selection), list(map(len, self.leaves))]
+        return token(json.dumps(described, default=str), *keys)
+
+    @property
+    def source_rows(self) -> int | None:
+        """Rows by the footers, None where only reading tells."""
+        return self.source.n_rows if self.source else None
+
+    @property
+    def n_leaves(self) -> int:
+        """Reading tasks of one pass."""
+        return len(self.frame.keys) if self.frame else len(self.leaves)
+
+    @property
+    def passes(self) -> int:
+        """Passes over the numeric columns that bin edges need, at most."""
+        return 3 if self.first_pass.open else 0
+
+    def __repr__(self) -> str:
+        from infolake.reduction.describing import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from infolake.reduction.describing import as_html
+
+        return as_html(self)
+
+
+def plan_count(data: Any, asked: Asked) -> CountPlan:
+    """Plan a count: open the footers, settle columns, groups and bins, check the size.
+
+    Raises
+    ------
+    UsageError, UnknownColumnError, NoInputError, SchemaError
+        Arguments that make no sense, columns or files that are not there, types that differ.
+    TooManyCellsError
+        Tables that would not fit in memory.
+    """
+    clauses = normalized(asked.filters)
+    _check_arguments(asked)
+    schema, source, frame = _open(data, asked, columns_of(clauses))
+    groups, columns = _groups(asked, schema, source)
+    types = {c: schema[c] for c in columns}
+    rules = bin_rules(types, asked.bins)
+    request = _request(asked, columns, groups, schema, rules, clauses)
+    selection = Selection(
+        clauses,
+        columns_of(clauses),
+        asked.missing,
+        columns,
+        tuple((c, str(t)) for c, t in schema.items()),
+    )
+    opening = _first_pass(rules, types, request)
+    leaves = _leaves(source.partitions) if source else ()
+    levels = _estimate(source, request, rules) if source else {}
+    plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels)
+    check_size(plan)
+    return plan
+
+
+def _check_arguments(asked: Asked) -> None:
+    if asked.missing not in MISSING:
+        raise UsageError(
+            f"unknown missing={printable(asked.missing)!r}: {nearest(str(asked.missing), MISSING)}",
+            expected='"pairwise", "listwise" or "error"',
+        )
+    if isinstance(asked.groups, str) and asked.groups not in ("pairs", "columns"):
+        raise UsageError(
+            f"unknown groups={printable(asked.groups)!r}",
+            expected='"pairs", "columns", or a list of tuples of column names',
+        )
+    if asked.target is not None and asked.groups != "pairs":
+        raise UsageError("a target goes with groups='pairs'", found=f"groups={printable(asked.groups)!r}")
+    if isinstance(asked.columns, str):
+        raise UsageError("columns is a list of names", found=f"the text {printable(asked.columns)!r}")
+
+
+def _open(
+    data: Any, asked: Asked, filter_columns: tuple[str, ...]
+) -> tuple[dict[str, pa.DataType], Source | None, FrameInput | None]:
+    wanted = _wanted(asked)
+    if is_frame(data):
+        schema = frame_schema(data)
+        extra = [*filter_columns, *([asked.weights] if asked.weights else [])]
+        names = {*(schema if wanted is None else wanted), *extra}
+        order = [*(c for c in schema if c in names), *sorted(names - set(schema))]
+        frame = open_frame(data, order)
+        return frame.schema, None, frame
+    source = data if isinstance(data, Source) else open_source(data, columns=wanted, filters=asked.filters)
+    return source.schema, source, None
+
+
+def _wanted(asked: Asked) -> list[str] | None:
+    """Return the columns to read, None for all of them."""
+    if not isinstance(asked.groups, str):
+        named = [c for g in asked.groups for c in ([g] if isinstance(g, str) else g)]
+        wanted: list[str] | None = list(dict.fromkeys(named))
+    else:
+        wanted = None if asked.columns is None else list(dict.fromkeys(asked.columns))
+    if wanted is None:
+        return None
+    extra = [c for c in (asked.target, asked.weights) if c is not None]
+    return list(dict.fromkeys([*wanted, *extra]))
+
+
+def _groups(asked: Asked, schema: Mapping[str, Any], source: Source | None) -> tuple[Groups, tuple[str, ...]]:
+    """Return the groups, and the columns they hold in schema order."""
+    wanted = _wanted(asked)
+    # columns that only filters and weights name are not counted
+    counted = set(source.columns if source else schema) if wanted is None else set(wanted)
+    if asked.columns is None or asked.weights not in asked.columns:
+        counted -= {asked.weights or ""}
+    columns = tuple(c for c in schema if c in counted)
+    for name in (asked.target, asked.weights):
+        if name is not None and name not in schema:
+            raise UnknownColumnError(f"unknown column {name!r}: {nearest(name, schema)}")
+    n = len(columns)
+    if not isinstance(asked.groups, str):
+        return _listed(asked.groups, columns), columns
+    if asked.groups == "columns":
+        return Groups(n, "columns"), columns
+    if asked.target is not None:
+        return Groups(n, "target", columns.index(asked.target)), columns
+    return Groups(n, "pairs"), columns
+
+
+def _listed(given: Sequence[Sequence[str]], columns: tuple[str, ...]) -> Groups:
+    number = {c: i for i, c in enumerate(columns)}
+    found: dict[frozenset[int], tuple[int, ...]] = {}
+    for group in given:
+        members = (group,) if isinstance(group, str) else tuple(group)
+        if not members or len(set(members)) < len(members):
+            raise UsageError("a group names each of its columns once", found=printable(members))
+        numbers = tuple(number[c] for c in members)
+        found.setdefault(frozenset(numbers), numbers)
+    if not found:
+        raise UsageError("no groups to count", expected="at least one tuple of column names")
+    return Groups.listed(list(found.values()), len(columns))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether bins concern columns of this type."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def bin_rules(types: Mapping[str, pa.DataType], bins: Any) -> dict[str, BinRule]:
+    """Return the rule of each numeric column.
+
+    Examples
+    --------
+    >>> bin_rules({"x": pa.float64(), "s": pa.string()}, 8)
+    {'x': BinRule(method='quantile', bins=8, edges=())}
+    """
+    numeric = [c for c, t in types.items() if is_number(t)]
+    described = isinstance(bins, Mapping) and not {"method", "bins"} & set(bins) or bins == {}
+    if not described:
+        return {c: _default(types[c]) if bins is None else parse_rule(c, bins) for c in numeric}
+    for column, rule in bins.items():
+        if column not in types:
+            raise UnknownColumnError(f"bins name an unknown column {column!r}: {nearest(column, types)}")
+        if column not in numeric and rule not in (None, "exact"):
+            raise UsageError(
+                f"bins concern columns of numbers; {column!r} holds {types[column]}", next="leave it out of bins"
+            )
+    return {c: parse_rule(c, bins[c]) if bins.get(c) is not None else _default(types[c]) for c in numeric}
+
+
+def _default(kind: pa.DataType) -> BinRule:
+    return BinRule("exact") if pa.types.is_decimal(kind) else BinRule()
+
+
+def _request(
+    asked: Asked,
+    columns: tuple[str, ...],
+    groups: Groups,
+    schema: Mapping[str, pa.DataType],
+    rules: Mapping[str, BinRule],
+    clauses: Any,
+) -> Request:
+    from infolake.reduction.counting import with_edges
+
+    weights = None if asked.weights is None else schema[asked.weights]
+    if weights is not None and not is_number(weights):
+        raise UsageError(f"weights are numbers; column {asked.weights!r} holds {weights}")
+    types = tuple(schema[c] for c in columns)
+    edges = {c: rules[c].edges if c in rules and rules[c].method == "edges" else None for c in columns}
+    integer = weights is None or bool(pa.types.is_integer(weights))
+    filters = json.dumps(clauses, default=str, sort_keys=True) if clauses else ""
+    request = Request(columns, types, groups, (None,) * len(columns), asked.missing, asked.weights, integer, filters)
+    return with_edges(request, edges)
+
+
+def _first_pass(rules: Mapping[str, BinRule], types: Mapping[str, pa.DataType], request: Request) -> QuantilePass:
+    described = {c: (r, bool(pa.types.is_int64(types[c])), _limit(r, types[c])) for c, r in rules.items()}
+    return first_pass(described, request.weights, request.integer_weights)
+
+
+def _limit(rule: BinRule, kind: pa.DataType) -> int:
+    if rule.method == "auto":
+        return AUTO_LIMIT["float" if pa.types.is_floating(kind) else "int"]
+    return rule.bins if rule.method == "quantile" else 0
+
+
+def _leaves(partitions: Sequence[Partition]) -> tuple[tuple[Partition, ...], ...]:
+    """Batch neighbouring partitions by bytes: enough work for a task, enough tasks for the workers."""
+    import os
+
+    total = sum(p.n_bytes for p in partitions)
+    most = config.size("leaf-bytes") or 1
+    share = max(1 << 20, total // (4 * (os.cpu_count() or 1)))
+    limit = max(min(most, share), total // config.number("max-leaves"))
+    leaves: list[list[Partition]] = []
+    held = math.inf
+    for partition in partitions:
+        if held + partition.n_bytes > limit:
+            leaves.append([])
+            held = 0
+        leaves[-1].append(partition)
+        held += partition.n_bytes
+    return tuple(tuple(leaf) for leaf in leaves)
+
+
+def _estimate(source: Source, request: Request, rules: Mapping[str, BinRule]) -> dict[str, int]:
+    """Estimate the levels of each column from a bounded sample; only large requests need one."""
+    n_rows = source.n_rows if source.n_rows is not None else sum(p.n_bytes for p in source.partitions) // 16
+    if n_rows * len(request.groups) * CELL_BYTES < SAMPLE_ABOVE:
+        return {}
+    sample = source.sample(request.columns)
+    return {c: _levels(sample[c], n_rows, rules.get(c)) for c in request.columns}
+
+
+def _levels(column: pa.ChunkedArray, n_rows: int, rule: BinRule | None) -> int:
+    distinct = len(pc.unique(column))
+    if rule is not None and rule.method not in ("exact", "auto"):
+        return rule.bins + 1
+    if rule is not None and rule.method == "auto" and distinct > AUTO_LIMIT["int"]:
+        return rule.bins + 1
+    if distinct > MANY_DISTINCT * len(column):
+        return max(distinct, round(distinct / max(len(column), 1) * n_rows))
+    return distinct
+
+
+def estimated_cells(plan: CountPlan) -> np.ndarray[Any, Any]:
+    """Return an upper estimate of the cells of each group (0 where nothing was sampled)."""
+    sizes = np.array([*(plan.levels.get(c, 0) for c in plan.request.columns), 1], np.float64)
+    rows = plan.source_rows
+    products = sizes[plan.request.groups.index].prod(axis=1)
+    return products if rows is None else np.minimum(products, rows)
+
+
+def memory_limit() -> int:
+    """Return the bytes that counts may take: the setting, else half of what this machine has free."""
+    import psutil
+
+    given = config.size("memory-limit")
+    return given if given is not None else psutil.virtual_memory().available // 2
+
+
+def check_size(plan: CountPlan) -> None:
+    """Refuse tables that would not fit, before anything is read in full."""
+    cells = estimated_cells(plan)
+    from infolake.reduction.describing import size
+
+    need, limit = float(cells.sum()) * CELL_BYTES, memory_limit()
+    if need <= limit:
+        return
+    columns = sorted(plan.request.columns, key=lambda c: -plan.levels.get(c, 0))[:3]
+    named = ", ".join(f"{printable(c)} (about {plan.levels.get(c, 0):,} levels)" for c in columns)
+    raise TooManyCellsError(
+        "the contingency tables would not fit in memory",
+        where=f"columns with the most levels: {named}",
+        expected=f"at most {size(limit)} (half of the free memory, or --memory-limit)",
+        found=f"about {cells.sum():,.0f} cells, {size(need)}, estimated from a sample",
+        effect="nothing was read in full, nothing published",
+        next="leave those columns out (columns=...), or count fewer pairs (target=..., groups=[...]), "
+        "or bin them (bins={...}) or raise the memory limit",
+    )
+
+
+def treatment(plan: CountPlan, column: str) -> str:
+    """Return in words how a column is treated."""
+    rule = plan.rules.get(column)
+    if rule is None or rule.method == "exact":
+        return "exact"
+    if rule.method == "edges":
+        return f"{rule.bins} given intervals"
+    if rule.method == "auto":
+        kind = plan.request.types[plan.request.columns.index(column)]
+        limit = AUTO_LIMIT["float" if pa.types.is_floating(kind) else "int"]
+        return f"exact up to {limit} distinct values, else {rule.bins} equal-frequency bins"
+    word = "equal-frequency" if rule.method == "quantile" else "equal-width"
+    return f"{rule.bins} {word} bins"
+
