@@ -1,0 +1,207 @@
+"""What a run saved, read back as frozen values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infolake.errors import CorruptFileError, NoInputError, UnknownMeasureError
+from infolake.measures import catalogue
+
+FACTS = ("question", "x", "y", "n", "n_missing", "n_effective", "bias", "thin")
+METADATA = b"infolake"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One entry of a job's ``scores``: pairs of columns and what was measured between them.
+
+    Attributes
+    ----------
+    columns : Mapping[str, np.ndarray]
+        ``x``, ``y`` (object), ``n``, ``n_missing``, ``bias``, ``thin`` and one float array per measure, all
+        of one length; NaN where a number could not be computed.
+    """
+
+    name: str
+    columns: Mapping[str, np.ndarray]
+    measures: tuple[str, ...]
+    units: Mapping[str, str]
+    target: str | None = None
+    given: tuple[str, ...] = ()
+    missing: str = "pairwise"
+    entropy: str = "plug_in"
+
+    def __len__(self) -> int:
+        return len(self.columns["x"])
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of all columns that take part, in the order of their first pair."""
+        return tuple(dict.fromkeys([*self.columns["x"], *self.columns["y"]]))
+
+
+@dataclass(frozen=True)
+class Association:
+    """One entry of a job's ``associations``: cells of a table of two columns and their measures."""
+
+    name: str
+    x: str
+    y: str
+    levels: tuple[list[Any], list[Any]]
+    columns: Mapping[str, np.ndarray]
+    measures: tuple[str, ...]
+    units: Mapping[str, str]
+    missing: str = "pairwise"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.levels[0])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder: its facts (``run.json``), questions and associations."""
+
+    folder: Path
+    title: str
+    facts: Mapping[str, Any]
+    questions: tuple[Question, ...]
+    associations: tuple[Association, ...]
+
+
+def read_run(folder: Path) -> Run:
+    """Read the saved results of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the run wrote ``run.json``, ``scores.parquet`` and ``associations/``.
+
+    Raises
+    ------
+    NoInputError
+        When the folder holds no ``run.json``.
+    CorruptFileError
+        When a file is not what a run writes.
+    """
+    facts = _facts(folder / "run.json")
+    metadata, questions = _questions(folder / "scores.parquet")
+    paths = sorted((folder / "associations").glob("*.parquet"))
+    associations = sorted(map(_association, paths), key=_in_job_order(facts))
+    title = str(facts.get("title") or metadata.get("title") or facts.get("name") or folder.name)
+    return Run(folder, title, facts, questions, tuple(associations))
+
+
+def _in_job_order(facts: Mapping[str, Any]) -> Callable[[Association], int]:
+    entries = (facts.get("job") or {}).get("associations") or []
+    place = {str(entry.get("name")): k for k, entry in enumerate(entries)}
+    return lambda association: place.get(association.name, len(place))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise NoInputError("no run.json: not the folder of a run", where=str(path))
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CorruptFileError("run.json cannot be read", where=str(path), found=str(error)) from error
+    if not isinstance(facts, dict):
+        raise CorruptFileError("run.json holds no object", where=str(path), found=type(facts).__name__)
+    return facts
+
+
+def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    try:
+        table = pq.ParquetFile(path).read()
+        return table, json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    except (pa.ArrowInvalid, ValueError, OSError) as error:
+        raise CorruptFileError("a saved result cannot be read", where=str(path), found=str(error)) from error
+
+
+def _questions(path: Path) -> tuple[dict[str, Any], tuple[Question, ...]]:
+    if not path.is_file():
+        return {}, ()
+    table, metadata = _read(path)
+    arrays = {name: _array(table, name) for name in table.column_names}
+    entries = metadata.get("questions") or {}
+    names = dict.fromkeys([*arrays["question"], *entries])
+    return metadata, tuple(_question(name, entries.get(name, {}), arrays, metadata) for name in names)
+
+
+def _array(table: pa.Table, name: str) -> np.ndarray:
+    if name in {"question", "x", "y"}:
+        return np.array([str(v) for v in table[name].to_pylist()], dtype=object)
+    values = table[name].to_pylist()
+    if name == "thin":
+        return np.array([bool(v) for v in values], dtype=bool)
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def _question(
+    name: str, entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> Question:
+    rows = arrays["question"] == name
+    columns = {key: values[rows] for key, values in arrays.items() if key != "question"}
+    measures = _measures(entry.get("measures") or (), columns)
+    if not len(columns.get("n_effective", ())) or np.isnan(columns["n_effective"]).all():
+        columns.pop("n_effective", None)
+    return Question(
+        name=name,
+        columns=columns,
+        measures=measures,
+        units={**metadata.get("units", {}), **entry.get("units", {})},
+        target=entry.get("target"),
+        given=_names(entry.get("given")),
+        missing=str(entry.get("missing") or "pairwise"),
+        entropy=str(entry.get("entropy") or "plug_in"),
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
+
+
+def _measures(asked: Any, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Full names of the measures asked for that the file holds; without a list, those with a number."""
+    full = [_full_name(str(name)) for name in asked]
+    found = tuple(dict.fromkeys(name for name in full if name in columns))
+    if found:
+        return found
+    return tuple(name for name, v in columns.items() if name not in FACTS and not np.isnan(v).all())
+
+
+def _full_name(name: str) -> str:
+    try:
+        return str(catalogue.get(name).name)
+    except UnknownMeasureError:
+        return name
+
+
+def _association(path: Path) -> Association:
+    table, metadata = _read(path)
+    fields = metadata.get("columns") or {}
+    x_field, y_field = (fields.get(axis) or table.column_names[i] for i, axis in enumerate("xy"))
+    numbers = [name for name in table.column_names if name not in {x_field, y_field}]
+    columns = {name: _array(table, name) for name in numbers}
+    known = {"count", "count_x", "count_y"}
+    return Association(
+        name=str(metadata.get("name") or path.stem),
+        x=str(metadata.get("x") or x_field),
+        y=str(metadata.get("y") or y_field),
+        levels=(table[x_field].to_pylist(), table[y_field].to_pylist()),
+        columns=columns,
+        measures=tuple(name for name in numbers if name not in known),
+        units=metadata.get("units") or {},
+        missing=str(metadata.get("missing") or "pairwise"),
+        facts={key: metadata.get(key) for key in ("min_count", "top", "sort_by")},
+    )
