@@ -1,0 +1,213 @@
+"""Test statistics of independence and the coefficients made of them; none has a unit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from infolake.measures.catalogue import Tables, Values, measure
+from infolake.measures.information import dependence, empty, mutual, summed
+from infolake.tables import Strata, TableBatch
+
+CRAMER = "Cramér 1946, Mathematical Methods of Statistics"
+
+
+@measure(
+    "g", "log_likelihood_ratio", unit="count", conditional=True, reference="Wilks 1935, Ann. Math. Stat. 6"
+)
+def g_statistic(tables: Tables) -> Values:
+    """Return G = 2 N I, I in nats: the log-likelihood ratio against independence.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns; strata add.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(g_statistic(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
+    2.7688587617
+    """
+    if isinstance(tables, Strata):
+        return summed(tables, _g(tables.batch))
+    return _g(tables)
+
+
+@measure("chi2", unit="count", conditional=True, reference="Pearson 1900, Phil. Mag. 50")
+def chi_squared(tables: Tables) -> Values:
+    """Return Pearson's statistic: the sum of (n - E)**2 / E, without continuity correction.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns; strata add.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(chi_squared(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
+    2.7777777778
+    """
+    if isinstance(tables, Strata):
+        return summed(tables, _chi(tables.batch))
+    return _chi(tables)
+
+
+@measure("dof", unit="count", best="low", conditional=True)
+def degrees_of_freedom(tables: Tables) -> Values:
+    """Return (R - 1)(C - 1) of the non-empty rows and columns, added over strata.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> degrees_of_freedom(ContingencyTable([[10, 10, 20], [20, 20, 20], [0, 0, 0]]))
+    2.0
+    """
+    if isinstance(tables, Strata):
+        return summed(tables, _freedom(tables.batch))
+    return np.where(empty(tables), np.nan, _freedom(tables))
+
+
+@measure("g_p", bounds=(0.0, 1.0), best="low", conditional=True)
+def g_p_value(tables: Tables) -> Values:
+    """Return the p-value of G against the chi-squared distribution; 1 without degrees of freedom.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns; statistics and degrees of freedom of strata add.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(g_p_value(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
+    0.2504666801
+    """
+    return _p_value(_of(g_statistic, tables), _of(degrees_of_freedom, tables))
+
+
+@measure("chi2_p", bounds=(0.0, 1.0), best="low", conditional=True)
+def chi_squared_p_value(tables: Tables) -> Values:
+    """Return the p-value of Pearson's statistic; 1 without degrees of freedom.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns; statistics and degrees of freedom of strata add.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(chi_squared_p_value(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
+    0.2493522088
+    """
+    return _p_value(_of(chi_squared, tables), _of(degrees_of_freedom, tables))
+
+
+@measure("v", bounds=(0.0, 1.0), reference=CRAMER)
+def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
+    """Return the square root of phi squared / (min(R, C) - 1), R and C counting non-empty levels.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns.
+    bias_corrected : bool
+        Whether to correct phi squared, R and C for chance (Bergsma 2013, J. Korean Stat. Soc. 42).
+
+    Returns
+    -------
+    float or ndarray of shape (B,)
+        0 to 1; NaN where a column is constant.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> cramers_v(ContingencyTable([[2, 0], [0, 2]]))
+    1.0
+    """
+    phi, rows, cols = _phi(batch), _levels(batch, "x"), _levels(batch, "y")
+    if bias_corrected:
+        freedom = _nan_unless(batch.totals.astype(np.float64) - 1)
+        phi = np.maximum(0.0, phi - (rows - 1) * (cols - 1) / freedom)
+        rows, cols = rows - (rows - 1) ** 2 / freedom, cols - (cols - 1) ** 2 / freedom
+    return np.sqrt(phi / _nan_unless(np.minimum(rows, cols) - 1))
+
+
+@measure("t", bounds=(0.0, 1.0), reference="Tschuprow 1939, Mathematical Theory of Correlation")
+def tschuprows_t(batch: TableBatch) -> Values:
+    """Return the square root of phi squared / sqrt((R - 1)(C - 1)); NaN where a column is constant.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> tschuprows_t(ContingencyTable([[2, 0], [0, 2]]))
+    1.0
+    """
+    return np.sqrt(_phi(batch) / _nan_unless(np.sqrt(_freedom(batch))))
+
+
+@measure(bounds=(0.0, 1.0), reference="Pearson 1904, Drapers' Company Research Memoirs 1")
+def contingency_coefficient(batch: TableBatch) -> Values:
+    """Return the square root of phi squared / (1 + phi squared).
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(contingency_coefficient(ContingencyTable([[2, 0], [0, 2]])), 6)
+    0.707107
+    """
+    phi = _phi(batch)
+    return np.sqrt(phi / (1 + phi))
+
+
+def _of(function: object, tables: Tables) -> Values:
+    values: Values = function.__wrapped__(tables)  # type: ignore[attr-defined]
+    return values
+
+
+def _g(batch: TableBatch) -> Values:
+    return 2 * batch.totals.astype(np.float64) * mutual(batch)
+
+
+def _chi(batch: TableBatch) -> Values:
+    return batch.totals.astype(np.float64) * _phi(batch)
+
+
+def _phi(batch: TableBatch) -> Values:
+    values: Values = batch.cached("phi", lambda: dependence(batch, squared=True))
+    return values
+
+
+def _levels(batch: TableBatch, side: str) -> Values:
+    return (batch.n_rows_nonempty if side == "x" else batch.n_cols_nonempty).astype(np.float64)
+
+
+def _freedom(batch: TableBatch) -> Values:
+    return np.maximum(_levels(batch, "x") - 1, 0) * np.maximum(_levels(batch, "y") - 1, 0)
+
+
+def _nan_unless(positive: NDArray[np.float64]) -> Values:
+    return np.where(positive > 0, positive, np.nan)
+
+
+def _p_value(statistic: Values, freedom: Values) -> Values:
+    tail = special.chdtrc(np.where(freedom > 0, freedom, 1.0), statistic)
+    return np.where(freedom == 0, 1.0, tail)

@@ -1,0 +1,1029 @@
+"""Contingency tables: what every measure reads.
+
+A `ContingencyTable` is one table of counts over any number of columns, dense or sparse. A `TableBatch`
+is many tables of two columns in flat arrays, so that half a million tables are scored by one loop.
+`Strata` groups the tables of a batch: the tables of one group are the same two columns at the levels
+of a third.
+
+Counts are int64 with totals below 2**63, weighted counts float64. Sums of weights are correctly
+rounded (`math.fsum`), so that they do not depend on the order or the layout of the cells.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infolake.errors import (
+    CountOverflowError,
+    SchemaError,
+    TooManyCellsError,
+    UnknownColumnError,
+    UsageError,
+    WeightError,
+    nearest,
+    printable,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Numbers = NDArray[Any]
+Codes = tuple[NDArray[np.int64], ...]
+
+BATCH_ARRAYS = (
+    "cells",
+    "rows",
+    "cols",
+    "offsets",
+    "row_margins",
+    "row_offsets",
+    "col_margins",
+    "col_offsets",
+    "totals",
+)
+MAX_DENSE_CELLS = 2**27
+MAX_COUNT = 2**63 - 1
+DEFAULT_COLUMNS = ("x", "y", "z", "w")
+SHOWN_ROWS, SHOWN_COLUMNS = 12, 8
+DENSE_SHARE = 4  # a new table is kept dense where it has at most this many cells per non-zero one
+
+
+class ContingencyTable:
+    """Counts of the level combinations of one or more columns; a frozen value.
+
+    Parameters
+    ----------
+    array : array_like or pandas.DataFrame, shape (R, C, ...)
+        Non-negative counts, one axis per column. Integers (and booleans) become int64; floats are
+        weighted counts and stay float64.
+    levels : sequence of sequences, optional
+        The labels of each axis; ``None`` is the missing level and stands last. Default: a frame's
+        own labels, else 0, 1, 2, ...
+    columns : sequence of str, optional
+        The names of the axes. Default: a frame's own names, else "x", "y", "z", "w", "v4", ...
+
+    Raises
+    ------
+    WeightError
+        A negative, NaN or infinite count.
+    CountOverflowError
+        A total of 2**63 or more.
+    UsageError
+        Levels or columns that do not fit the array.
+
+    Examples
+    --------
+    >>> table = ContingencyTable([[3, 0], [0, 1]], columns=("att1", "att2"))
+    >>> table.total
+    4
+    >>> table.T.columns
+    ('att2', 'att1')
+    """
+
+    __slots__ = ("_array", "_codes", "_counts", "_given", "_margins", "columns", "levels", "total")
+
+    columns: tuple[str, ...]
+    levels: tuple[tuple[Any, ...], ...]
+    total: int | float
+    _array: Numbers | None
+    _codes: Codes | None
+    _counts: Numbers | None
+    _margins: tuple[Numbers, ...]
+    _given: bool
+
+    def __init__(
+        self,
+        array: Any,
+        levels: Sequence[Sequence[Any]] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        values, levels, columns = _from_frame(array, levels, columns)
+        if np.ndim(values) == 0:
+            raise UsageError("a contingency table has at least one axis", found=printable(values))
+        counts = _frozen(_checked_counts(np.array(values)))
+        self._set("_array", counts)
+        self._set("_codes", None)
+        self._set("_counts", None)
+        self._label(counts.shape, levels, columns)
+        self._sum(None, None)
+
+    @classmethod
+    def from_labels(cls, *labels: Any, columns: Sequence[str] | None = None) -> ContingencyTable:
+        """Count the label combinations of equally long sequences.
+
+        Parameters
+        ----------
+        *labels : array_like, shape (n,)
+            One sequence per column. ``None`` and NaN are missing: a level of its own, last.
+        columns : sequence of str, optional
+            The names of the columns.
+
+        Raises
+        ------
+        SchemaError
+            A sequence whose labels are of different kinds, or sequences of different lengths.
+
+        Examples
+        --------
+        >>> ContingencyTable.from_labels(["a", "b", "a", None], [1, 2, 1, 1]).array
+        array([[2, 0],
+               [0, 1],
+               [1, 0]])
+        """
+        encoded = [_encode(values) for values in labels]
+        lengths = {len(codes) for codes, _ in encoded}
+        if len(lengths) != 1:
+            raise SchemaError("label sequences must be equally long", found=f"lengths {sorted(lengths)}")
+        levels = [found for _, found in encoded]
+        codes, counts = _tally(tuple(c for c, _ in encoded), tuple(len(found) for found in levels))
+        return cls.from_cells(codes, counts, levels=levels, columns=columns or _names(len(labels)))._packed()
+
+    @classmethod
+    def from_cells(
+        cls,
+        codes: Sequence[Numbers],
+        counts: Numbers,
+        *,
+        levels: Sequence[Sequence[Any]],
+        columns: Sequence[str],
+        margins: Sequence[Numbers] | None = None,
+        total: float | None = None,
+    ) -> ContingencyTable:
+        """Make a sparse table from its non-zero cells.
+
+        Parameters
+        ----------
+        codes : sequence of ndarray of int, each of shape (n,)
+            Per axis, the level of each cell. Any order; each cell once.
+        counts : ndarray, shape (n,)
+            Counts (int64) or weights (float64).
+        levels, columns : sequence
+            As for the class.
+        margins : sequence of ndarray, optional
+            Where the margins are not the sums of the cells: one array per axis.
+        total : int or float, optional
+            Where the total is not the sum of the cells.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> table = ContingencyTable.from_cells(
+        ...     (np.array([0, 1]), np.array([0, 1])),
+        ...     np.array([3, 1]),
+        ...     levels=("ac", "bd"),
+        ...     columns=("x", "y"),
+        ... )
+        >>> table.dense
+        False
+        """
+        table = cls.__new__(cls)
+        shape = tuple(len(axis) for axis in levels)
+        cells, values = _canonical(codes, _checked_counts(np.asarray(counts)), shape)
+        table._set("_array", None)
+        table._set("_codes", tuple(_frozen(c) for c in cells))
+        table._set("_counts", _frozen(values))
+        table._label(shape, levels, columns)
+        table._sum(margins, total)
+        return table
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a ContingencyTable is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a ContingencyTable is frozen: {name} cannot be deleted")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = (self._margins, self.total) if self._given else (None, None)
+        return _restore, (self._array, self._codes, self._counts, self.levels, self.columns, *given)
+
+    def _label(
+        self, shape: tuple[int, ...], levels: Sequence[Sequence[Any]] | None, columns: Sequence[str] | None
+    ) -> None:
+        axes = [tuple(range(n)) for n in shape] if levels is None else [tuple(axis) for axis in levels]
+        names = _names(len(shape)) if columns is None else tuple(columns)
+        if tuple(len(axis) for axis in axes) != shape:
+            found = f"{tuple(len(axis) for axis in axes)} for an array of shape {shape}"
+            raise UsageError("levels must name every row and column of the table", found=found)
+        if len(names) != len(shape) or len(set(names)) != len(names):
+            raise UsageError("columns must be one name per axis, each once", found=printable(names))
+        self._set("levels", tuple(_missing_last(axis) for axis in axes))
+        self._set("columns", names)
+
+    def _sum(self, margins: Sequence[Numbers] | None, total: float | None) -> None:
+        counts = self._array if self._array is not None else self._counts
+        assert counts is not None
+        own_total = _total(counts)
+        self._set("_given", margins is not None or total is not None)
+        self._set("total", own_total if total is None else total)
+        if margins is None:
+            sums = tuple(self._margin(axis) for axis in range(self.ndim))
+        else:
+            sums = tuple(_checked_counts(np.asarray(m)) for m in margins)
+        if tuple(len(m) for m in sums) != self.shape:
+            raise UsageError("margins must have one number per level", found=str([len(m) for m in sums]))
+        self._set("_margins", tuple(_frozen(m) for m in sums))
+
+    def _margin(self, axis: int) -> Numbers:
+        if self._array is not None and self._array.dtype.kind == "i":
+            others = tuple(a for a in range(self.ndim) if a != axis)
+            return np.asarray(self._array.sum(axis=others, dtype=np.int64))
+        codes, counts = self.cells
+        return grouped_sum(counts, codes[axis], self.shape[axis])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of levels per column, empty ones included."""
+        return tuple(len(axis) for axis in self.levels)
+
+    @property
+    def ndim(self) -> int:
+        """The number of columns."""
+        return len(self.levels)
+
+    @property
+    def dense(self) -> bool:
+        """Whether zero cells are stored too; changes no result."""
+        return self._array is not None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the counts are sums of weights (float64)."""
+        return bool(self._values.dtype.kind == "f")
+
+    @property
+    def sums_match(self) -> bool:
+        """Whether margins and total are the sums of the cells (not given)."""
+        return not self._given
+
+    @property
+    def margins(self) -> tuple[Numbers, ...]:
+        """Per column, the counts of its levels."""
+        return self._margins
+
+    @property
+    def _values(self) -> Numbers:
+        values = self._array if self._array is not None else self._counts
+        assert values is not None
+        return values
+
+    @property
+    def cells(self) -> tuple[Codes, Numbers]:
+        """The non-zero cells in row-major order: one code array per column, and the counts."""
+        if self._codes is not None:
+            return self._codes, self._values
+        codes = tuple(c.astype(np.int64, copy=False) for c in np.nonzero(self._values))
+        return codes, self._values[codes]
+
+    @property
+    def array(self) -> Numbers:
+        """All cells as a dense array.
+
+        Raises
+        ------
+        TooManyCellsError
+            Beyond 2**27 cells.
+        """
+        if self._array is not None:
+            return self._array
+        codes, counts = self.cells
+        dense = np.zeros(_dense_shape(self.shape), dtype=counts.dtype)
+        dense[codes] = counts
+        return _frozen(dense)
+
+    def _packed(self) -> ContingencyTable:
+        n = len(self.cells[1])
+        size = math.prod(self.shape)
+        if self._given or self.dense or size > max(4096, DENSE_SHARE * n) or size > MAX_DENSE_CELLS:
+            return self
+        return ContingencyTable(self.array, self.levels, self.columns)
+
+    def _axes(self, columns: Iterable[str]) -> tuple[int, ...]:
+        wanted = tuple(columns)
+        for name in wanted:
+            if name not in self.columns:
+                what = f"the table has no column {printable(name)!r}"
+                raise UnknownColumnError(what, next=nearest(name, self.columns))
+        if len(set(wanted)) != len(wanted):
+            raise UsageError("a column is named twice", found=printable(wanted))
+        return tuple(self.columns.index(name) for name in wanted)
+
+    def transpose(self, *columns: str) -> ContingencyTable:
+        """Return the table with its columns in another order; without names, reversed.
+
+        Examples
+        --------
+        >>> ContingencyTable([[1, 2], [3, 4]]).transpose("y", "x").array
+        array([[1, 3],
+               [2, 4]])
+        """
+        order = self._axes(columns) if columns else tuple(reversed(range(self.ndim)))
+        if len(order) != self.ndim:
+            raise UsageError("transpose needs every column once", expected=printable(self.columns))
+        return self._picked(order)
+
+    @property
+    def T(self) -> ContingencyTable:  # noqa: N802
+        """The table with its columns reversed."""
+        return self.transpose()
+
+    def _picked(self, axes: tuple[int, ...]) -> ContingencyTable:
+        levels = [self.levels[a] for a in axes]
+        columns = [self.columns[a] for a in axes]
+        given = [self._margins[a] for a in axes] if self._given else None
+        total = self.total if self._given else None
+        if self._array is not None and self._array.dtype.kind == "i":
+            others = tuple(a for a in range(self.ndim) if a not in axes)
+            kept = sorted(axes)
+            summed = self._array.sum(axis=others, dtype=np.int64) if others else self._array
+            return ContingencyTable(summed.transpose([kept.index(a) for a in axes]), levels, columns)
+        codes, counts = self.cells
+        cells, sums = _tally(tuple(codes[a] for a in axes), tuple(len(x) for x in levels), counts)
+        table = ContingencyTable.from_cells(
+            cells, sums, levels=levels, columns=columns, margins=given, total=total
+        )
+        return table._packed() if self.dense else table
+
+    def marginal(self, *columns: str) -> ContingencyTable:
+        """Return the table of some columns, summed over all others.
+
+        Examples
+        --------
+        >>> ContingencyTable([[1, 2], [3, 4]]).marginal("y").array
+        array([4, 6])
+        """
+        axes = self._axes(columns)
+        if not axes:
+            raise UsageError("marginal needs at least one column", expected=printable(self.columns))
+        if self._given and len(axes) == 1:
+            return ContingencyTable(self._margins[axes[0]], [self.levels[axes[0]]], columns)
+        return self._picked(axes)
+
+    def drop_missing(self) -> ContingencyTable:
+        """Return the table without the missing level of every column.
+
+        Raises
+        ------
+        UsageError
+            If the margins are given: what the missing level holds of them is not known.
+
+        Examples
+        --------
+        >>> ContingencyTable.from_labels(["a", "b", None], [1, 2, 2]).drop_missing().total
+        2
+        """
+        keep = [len(axis) - (axis[-1:] == (None,)) for axis in self.levels]
+        if keep == list(self.shape):
+            return self
+        if self._given:
+            raise UsageError("a table whose margins are given cannot drop its missing levels")
+        levels = [axis[:n] for axis, n in zip(self.levels, keep, strict=True)]
+        if self._array is not None:
+            return ContingencyTable(self._array[tuple(slice(n) for n in keep)], levels, self.columns)
+        codes, counts = self.cells
+        mask = reduce(np.logical_and, [c < n for c, n in zip(codes, keep, strict=True)])
+        kept = tuple(c[mask] for c in codes)
+        return ContingencyTable.from_cells(kept, counts[mask], levels=levels, columns=self.columns)
+
+    def frequency_of_frequencies(self) -> tuple[Numbers, NDArray[np.int64]]:
+        """Return the distinct non-zero counts, ascending, and how many cells have each.
+
+        Examples
+        --------
+        >>> counts, multiplicities = ContingencyTable([[2, 2], [0, 5]]).frequency_of_frequencies()
+        >>> counts, multiplicities
+        (array([2, 5]), array([2, 1]))
+        """
+        counts, multiplicities = np.unique(self.cells[1], return_counts=True)
+        return counts, multiplicities.astype(np.int64)
+
+    def batch(self) -> TableBatch:
+        """Return the table, which must have two columns, as a batch of one."""
+        if self.ndim != 2:
+            raise UsageError(
+                f"this needs a table of two columns, this one has {self.ndim}",
+                next="take table.marginal(x, y), or table.strata() for one table per level of the others",
+            )
+        (rows, cols), counts = self.cells
+        row_margins, col_margins = self._margins
+        return TableBatch(
+            cells=counts,
+            rows=rows,
+            cols=cols,
+            offsets=np.array([0, len(counts)]),
+            row_margins=row_margins,
+            row_offsets=np.array([0, len(row_margins)]),
+            col_margins=col_margins,
+            col_offsets=np.array([0, len(col_margins)]),
+            totals=np.array([self.total], dtype=counts.dtype),
+            sums_match=self.sums_match,
+        )
+
+    def strata(self, given: str | Sequence[str] | None = None) -> TableBatch:
+        """Return one table of the first two other columns per level of the conditioning columns.
+
+        Parameters
+        ----------
+        given : str or sequence of str, optional
+            The conditioning columns. Default: all but the first two.
+
+        Returns
+        -------
+        TableBatch
+            One table per level (per combination of levels, row-major), empty ones included. Each
+            lists only its own non-empty rows and columns.
+
+        Examples
+        --------
+        >>> table = ContingencyTable.from_labels([0, 0, 1], [0, 1, 1], [0, 1, 1])
+        >>> table.strata("z").totals
+        array([1, 2])
+        """
+        names = (given,) if isinstance(given, str) else tuple(given or self.columns[2:])
+        first = self._axes(names)
+        others = tuple(a for a in range(self.ndim) if a not in first)
+        if len(others) != 2 or not first:
+            found = f"given {printable(names)} of {printable(self.columns)}"
+            raise UsageError("strata need two columns beside the conditioning ones", found=found)
+        if self._given:
+            raise UsageError("a table whose margins are given has no strata")
+        shape = tuple(self.shape[a] for a in first)
+        _dense_shape(shape)
+        ordered = self._picked((*first, *others))
+        codes, counts = ordered.cells
+        stratum = np.ravel_multi_index(codes[: len(first)], shape)
+        return _compact_batch(stratum, codes[-2], codes[-1], counts, math.prod(shape))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the cells as a frame: two columns as a table, else one line per non-zero cell.
+
+        Examples
+        --------
+        >>> ContingencyTable([[3, 0], [0, 1]], levels=("ac", "bd")).to_frame().loc["a", "b"].item()
+        3
+        """
+        import pandas as pd
+
+        if self.ndim == 2:
+            return pd.DataFrame(
+                np.array(self.array),
+                index=pd.Index(list(self.levels[0]), name=self.columns[0], dtype=object),
+                columns=pd.Index(list(self.levels[1]), name=self.columns[1], dtype=object),
+            )
+        codes, counts = self.cells
+        labels = zip(self.columns, self.levels, codes, strict=True)
+        frame = pd.DataFrame({name: _labels_of(axis, code) for name, axis, code in labels})
+        frame["count"] = counts
+        return frame
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ContingencyTable):
+            return NotImplemented
+        if (self.columns, self.levels, self.total) != (other.columns, other.levels, other.total):
+            return False
+        (codes, counts), (their_codes, their_counts) = self.cells, other.cells
+        pairs = [*zip(codes, their_codes, strict=True), (counts, their_counts)]
+        pairs += zip(self.margins, other.margins, strict=True)
+        return counts.dtype == their_counts.dtype and all(np.array_equal(a, b) for a, b in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __sizeof__(self) -> int:
+        arrays = [self._array, *(self._codes or ()), self._counts, *self._margins]
+        return 200 + sum(a.nbytes for a in arrays if a is not None) + 64 * sum(self.shape)
+
+    def __repr__(self) -> str:
+        kind = "weights" if self.weighted else "counts"
+        sizes = " × ".join(f"{printable(c)} ({n})" for c, n in zip(self.columns, self.shape, strict=True))
+        head = f"ContingencyTable: {sizes}, total {_shown(self.total)}, {kind}"
+        if self.ndim > 2:
+            return f"{head}, {len(self.cells[1])} non-zero cells"
+        lines = _grid(self, lambda text: printable(text, 16))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rows = ["  ".join(t.rjust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join([head, *rows])
+
+    def _repr_html_(self) -> str:
+        if self.ndim > 2:
+            return f"<pre>{html.escape(repr(self))}</pre>"
+        lines = _grid(self, lambda text: printable(text, 40))
+        tints = _tints(self)
+        head = "".join(f"<th>{html.escape(t)}</th>" for t in lines[0])
+        body = "".join(_html_row(line, tints.get(i, {})) for i, line in enumerate(lines[1:]))
+        caption = html.escape(repr(self).split("\n", maxsplit=1)[0])
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TableBatch:
+    """Many tables of two columns in flat arrays; only non-zero cells are listed.
+
+    The cells of table ``t`` are ``cells[offsets[t]:offsets[t + 1]]``, in row-major order; its row
+    margins ``row_margins[row_offsets[t]:row_offsets[t + 1]]``, and so on. Margins may hold zeros.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (n,), int64 or float64
+        Non-zero counts or weights.
+    rows, cols : ndarray of int64, shape (n,)
+        Each cell's row and column within its own table.
+    offsets, row_offsets, col_offsets : ndarray of int64, shape (B + 1,)
+        Where each table starts.
+    row_margins, col_margins : ndarray
+        Margins of all tables, of the type of the cells.
+    totals : ndarray, shape (B,)
+        Totals, of the type of the cells.
+    sums_match : bool
+        Whether margins and totals are the sums of the cells.
+
+    Examples
+    --------
+    >>> batch = ContingencyTable([[3, 0], [0, 1]]).batch()
+    >>> len(batch), batch.cells
+    (1, array([3, 1]))
+    """
+
+    cells: Numbers
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    row_margins: Numbers
+    row_offsets: NDArray[np.int64]
+    col_margins: Numbers
+    col_offsets: NDArray[np.int64]
+    totals: Numbers
+    sums_match: bool = True
+    _memo: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        # read-only and contiguous, whatever comes in: a kernel is compiled for one kind of array only
+        for name in BATCH_ARRAYS:
+            object.__setattr__(self, name, _frozen(np.ascontiguousarray(getattr(self, name))))
+
+    @classmethod
+    def from_cells(  # noqa: PLR0917
+        cls,
+        cells: Numbers,
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        n_rows: NDArray[np.int64],
+        n_cols: NDArray[np.int64],
+    ) -> TableBatch:
+        """Make a batch from its cells; margins and totals are their sums.
+
+        Parameters
+        ----------
+        cells : ndarray, shape (n,)
+            Counts in row-major order, table after table. Zeros are left out.
+        rows, cols : ndarray of int64, shape (n,)
+            Each cell's row and column within its table.
+        offsets : ndarray of int64, shape (B + 1,)
+            Where each table's cells start.
+        n_rows, n_cols : ndarray of int64, shape (B,)
+            The numbers of rows and columns of each table, empty ones included.
+
+        Raises
+        ------
+        CountOverflowError
+            A total of 2**63 or more.
+        WeightError
+            A negative, NaN or infinite cell.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> cells, rows, cols = np.array([3, 0, 0, 1]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+        >>> TableBatch.from_cells(cells, rows, cols, np.array([0, 4]), np.array([2]), np.array([2])).totals
+        array([4])
+        """
+        counts = _checked_counts(np.asarray(cells))
+        rows, cols, offsets = _int64(rows), _int64(cols), _int64(offsets)
+        if not counts.all():
+            keep = counts != 0
+            offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
+            counts, rows, cols = counts[keep], rows[keep], cols[keep]
+        table = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        row_offsets, col_offsets = _starts(_int64(n_rows)), _starts(_int64(n_cols))
+        return cls(
+            cells=counts,
+            rows=rows,
+            cols=cols,
+            offsets=offsets,
+            row_margins=grouped_sum(counts, row_offsets[table] + rows, int(row_offsets[-1])),
+            row_offsets=row_offsets,
+            col_margins=grouped_sum(counts, col_offsets[table] + cols, int(col_offsets[-1])),
+            col_offsets=col_offsets,
+            totals=_batch_totals(counts, table, len(offsets) - 1),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the counts are sums of weights (float64)."""
+        return bool(self.cells.dtype.kind == "f")
+
+    @property
+    def n_cells(self) -> NDArray[np.int64]:
+        """Per table, the number of non-zero cells."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_rows_nonempty(self) -> NDArray[np.int64]:
+        """Per table, the number of rows that hold a count."""
+        return _nonempty(self.row_margins, self.row_offsets)
+
+    @property
+    def n_cols_nonempty(self) -> NDArray[np.int64]:
+        """Per table, the number of columns that hold a count."""
+        return _nonempty(self.col_margins, self.col_offsets)
+
+    @property
+    def table_of_cell(self) -> NDArray[np.int64]:
+        """Per cell, the index of its table; shape (n,)."""
+        return np.repeat(np.arange(len(self)), self.n_cells)
+
+    @property
+    def cell_margins(self) -> tuple[Numbers, Numbers, Numbers]:
+        """Per cell, its row margin, its column margin and its table's total; each of shape (n,)."""
+        table = self.table_of_cell
+        row = self.row_margins[self.row_offsets[table] + self.rows]
+        col = self.col_margins[self.col_offsets[table] + self.cols]
+        return row, col, self.totals[table]
+
+    def transpose(self) -> TableBatch:
+        """Return the batch with rows and columns of every table swapped, cells in row-major order."""
+        table = self.table_of_cell
+        order = np.lexsort((self.rows, self.col_offsets[table] + self.cols))
+        return TableBatch(
+            cells=self.cells[order],
+            rows=self.cols[order],
+            cols=self.rows[order],
+            offsets=self.offsets,
+            row_margins=self.col_margins,
+            row_offsets=self.col_offsets,
+            col_margins=self.row_margins,
+            col_offsets=self.row_offsets,
+            totals=self.totals,
+            sums_match=self.sums_match,
+        )
+
+    def cached(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return ``compute()``, computed once for this batch: several measures share their parts."""
+        if name not in self._memo:
+            self._memo[name] = compute()
+        return self._memo[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (self.cells, self.rows, self.cols, self.offsets, self.row_margins, self.row_offsets)
+        return TableBatch, (*fields, self.col_margins, self.col_offsets, self.totals, self.sums_match)
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """The tables of a batch in groups: one score per group, conditional on the stratum.
+
+    Parameters
+    ----------
+    batch : TableBatch
+        One table per stratum.
+    groups : ndarray of int64, shape (B,)
+        The group of each table, 0 to ``n_groups - 1``.
+    n_groups : int
+        The number of groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = ContingencyTable.from_labels([0, 0, 1], [0, 1, 1], [0, 1, 1])
+    >>> len(Strata(table.strata(), np.zeros(2, dtype=np.int64), 1))
+    1
+    """
+
+    batch: TableBatch
+    groups: NDArray[np.int64]
+    n_groups: int
+
+    def __len__(self) -> int:
+        return self.n_groups
+
+
+def grouped_sum(values: Numbers, group: NDArray[np.int64], n_groups: int) -> Numbers:
+    """Return the sum of the values of each group; exact for integers, correctly rounded for floats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grouped_sum(np.array([1, 2, 3]), np.array([0, 1, 0]), 3)
+    array([4, 2, 0])
+    """
+    if values.dtype.kind != "f":
+        sums = np.zeros(n_groups, dtype=np.int64)
+        np.add.at(sums, group, values)
+        return sums
+    ordered = values[np.argsort(group, kind="stable")].tolist()
+    stops = np.cumsum(np.bincount(group, minlength=n_groups)).tolist()
+    return np.array([math.fsum(ordered[a:b]) for a, b in pairwise([0, *stops])], dtype=np.float64)
+
+
+def _batch_totals(counts: Numbers, table: NDArray[np.int64], n_tables: int) -> Numbers:
+    if counts.dtype.kind != "f":
+        halves = [grouped_sum(part, table, n_tables) for part in (counts >> 32, counts & 0xFFFFFFFF)]
+        if len(counts) and (halves[0] + (halves[1] >> 32)).max(initial=0) >= 2**31:
+            raise CountOverflowError("the total of a table passes 2**63 - 1")
+    return grouped_sum(counts, table, n_tables)
+
+
+def _compact_batch(
+    stratum: Numbers, rows: Numbers, cols: Numbers, counts: Numbers, n_strata: int
+) -> TableBatch:
+    local_rows, n_rows = _renumbered(stratum, rows, n_strata)
+    local_cols, n_cols = _renumbered(stratum, cols, n_strata)
+    offsets = np.searchsorted(stratum, np.arange(n_strata + 1))
+    return TableBatch.from_cells(counts, local_rows, local_cols, offsets, n_rows, n_cols)
+
+
+def _renumbered(
+    stratum: Numbers, codes: Numbers, n_strata: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.lexsort((codes, stratum))
+    s, c = stratum[order], codes[order]
+    new = np.ones(len(s), dtype=bool)
+    new[1:] = (s[1:] != s[:-1]) | (c[1:] != c[:-1])
+    sizes = np.bincount(s[new], minlength=n_strata).astype(np.int64)
+    rank = np.cumsum(new) - 1 - _starts(sizes)[s]
+    local = np.empty(len(s), dtype=np.int64)
+    local[order] = rank
+    return local, sizes
+
+
+def _nonempty(margins: Numbers, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    before = np.concatenate([[0], np.cumsum(margins != 0)])
+    return np.asarray(before[offsets[1:]] - before[offsets[:-1]], dtype=np.int64)
+
+
+def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _int64(values: Any) -> NDArray[np.int64]:
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def _frozen(array: Numbers) -> Numbers:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _names(n: int) -> tuple[str, ...]:
+    return tuple(DEFAULT_COLUMNS[i] if i < len(DEFAULT_COLUMNS) else f"v{i}" for i in range(n))
+
+
+def _restore(  # noqa: PLR0917
+    array: Numbers | None, codes: Any, counts: Any, levels: Any, columns: Any, margins: Any, total: Any
+) -> ContingencyTable:
+    if array is not None:
+        return ContingencyTable(array, levels, columns)
+    return ContingencyTable.from_cells(
+        codes, counts, levels=levels, columns=columns, margins=margins, total=total
+    )
+
+
+def _from_frame(
+    array: Any, levels: Sequence[Sequence[Any]] | None, columns: Sequence[str] | None
+) -> tuple[Any, Sequence[Sequence[Any]] | None, Sequence[str] | None]:
+    if not (hasattr(array, "index") and hasattr(array, "columns") and hasattr(array, "to_numpy")):
+        return array, levels, columns
+    axes = (array.index, array.columns)
+    names = [
+        str(default if axis.name is None else axis.name) for axis, default in zip(axes, "xy", strict=True)
+    ]
+    own = [[None if _is_missing(label) else label for label in axis.tolist()] for axis in axes]
+    return array.to_numpy(), own if levels is None else levels, names if columns is None else columns
+
+
+def _missing_last(axis: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(label is None for label in axis[:-1]):
+        raise UsageError("the missing level (None) must be the last of its axis", found=printable(axis))
+    return axis
+
+
+def _checked_counts(values: Numbers) -> Numbers:
+    if values.dtype.kind == "b" or (values.size == 0 and values.dtype.kind == "f"):
+        return values.astype(np.int64) if values.dtype.kind == "b" else values
+    if values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise WeightError("weights must be finite and not negative")
+        return np.ascontiguousarray(values, dtype=np.float64)
+    if values.dtype.kind == "O" and all(isinstance(v, int) for v in values.flat):
+        if max(values.flat) > MAX_COUNT:
+            raise CountOverflowError("a count passes 2**63 - 1")
+    elif values.dtype.kind not in "iu":
+        raise WeightError("counts must be numbers", found=f"values of type {values.dtype}")
+    return _checked_integers(values)
+
+
+def _checked_integers(values: Numbers) -> Numbers:
+    if values.size and values.min() < 0:
+        raise WeightError("counts must not be negative", found=str(values.min()))
+    if values.dtype.kind == "u" and values.size and values.max() > MAX_COUNT:
+        raise CountOverflowError("a count passes 2**63 - 1", found=str(values.max()))
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def _total(counts: Numbers) -> int | float:
+    if counts.dtype.kind == "f":
+        return math.fsum(counts.ravel().tolist())
+    total = (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())
+    if total > MAX_COUNT:
+        raise CountOverflowError("the total of a table passes 2**63 - 1", found=str(total))
+    return total
+
+
+def _dense_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if math.prod(shape) > MAX_DENSE_CELLS:
+        raise TooManyCellsError(
+            "the table is too big to be held dense",
+            expected=f"at most {MAX_DENSE_CELLS:,} cells",
+            found=f"{' x '.join(map(str, shape))} = {math.prod(shape):,} cells",
+            next="read table.cells, the non-zero cells, or bin the columns",
+        )
+    return shape
+
+
+def _canonical(codes: Sequence[Numbers], counts: Numbers, shape: tuple[int, ...]) -> tuple[Codes, Numbers]:
+    cells = tuple(_int64(c) for c in codes)
+    if len(cells) != len(shape) or any(len(c) != len(counts) for c in cells):
+        raise UsageError("codes must be one array per axis, each as long as the counts")
+    if any(len(c) and (c.min() < 0 or c.max() >= n) for c, n in zip(cells, shape, strict=True)):
+        raise UsageError("a code lies outside the levels of its axis")
+    if not counts.all():
+        keep = counts != 0
+        cells, counts = tuple(c[keep] for c in cells), counts[keep]
+    if not _increasing(cells):
+        order = np.lexsort(cells[::-1])
+        cells, counts = tuple(c[order] for c in cells), counts[order]
+        if not _increasing(cells):
+            raise UsageError("a cell is listed twice")
+    return cells, counts
+
+
+def _increasing(cells: Codes) -> bool:
+    later = np.zeros(max(len(cells[0]) - 1, 0), dtype=bool)
+    for codes in reversed(cells):
+        later = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & later)
+    return bool(later.all())
+
+
+def _tally(codes: Codes, shape: tuple[int, ...], counts: Numbers | None = None) -> tuple[Codes, Numbers]:
+    if not len(codes[0]):
+        return codes, np.zeros(0, dtype=np.int64 if counts is None else counts.dtype)
+    if math.prod(shape) > MAX_COUNT:
+        unique, group = np.unique(np.stack(codes), axis=1, return_inverse=True)
+        cells: Codes = tuple(unique)
+    else:
+        keys, group = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
+        cells = tuple(c.astype(np.int64, copy=False) for c in np.unravel_index(keys, shape))
+    if counts is None:
+        return cells, np.bincount(group).astype(np.int64)
+    return cells, grouped_sum(counts, group.ravel(), len(cells[0]))
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is _pandas_na() or bool(value != value)  # noqa: PLR0124
+
+
+def _pandas_na() -> object:
+    import sys
+
+    pandas = sys.modules.get("pandas")
+    return pandas.NA if pandas else None
+
+
+def _encode(values: Any) -> tuple[NDArray[np.int64], list[Any]]:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuU":
+        unique, codes = np.unique(values, return_inverse=True)
+        return codes.ravel().astype(np.int64), unique.tolist()
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        values = values.astype("datetime64[us]")
+    labels = [
+        None if _is_missing(v) else v for v in (values.tolist() if hasattr(values, "tolist") else values)
+    ]
+    seen = set(labels)
+    found = _sorted_levels(seen - {None})
+    levels = [*found, None] if None in seen else found
+    index = {label: i for i, label in enumerate(levels)}
+    return np.array([index[label] for label in labels], dtype=np.int64), levels
+
+
+def _sorted_levels(labels: Iterable[Any]) -> list[Any]:
+    every = [0.0 if isinstance(v, float) and v == 0 else v for v in labels]
+    kinds = {_kind(v) for v in every}
+    if len(kinds) > 1:
+        found = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise SchemaError("the labels of one column must be of one kind", found=found)
+    return sorted(every)
+
+
+def _kind(value: object) -> type:
+    if isinstance(value, bool | np.bool_):
+        return bool
+    return float if isinstance(value, int | float | np.number) else type(value)
+
+
+def _labels_of(axis: tuple[Any, ...], codes: NDArray[np.int64]) -> list[Any]:
+    return [axis[c] for c in codes.tolist()]
+
+
+def _shown(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def _cut(n: int, limit: int) -> list[int | None]:
+    """Return the shown indices of ``n``, with ``None`` where some are left out."""
+    if n <= limit:
+        return list(range(n))
+    return [*range(limit - 2), None, n - 1]
+
+
+def _grid(table: ContingencyTable, text: Callable[[object], str]) -> list[list[str]]:
+    """Return the lines of a shown table of one or two columns: labels, counts, margins."""
+    rows = _cut(table.shape[0], SHOWN_ROWS)
+    row_levels = table.levels[0]
+    total = _shown(table.total)
+    labels = ["…" if r is None else text(_label(row_levels[r])) for r in rows]
+    sums = ["…" if r is None else _shown(table.margins[0][r].item()) for r in rows]
+    if table.ndim == 1:
+        lines = [[label, n] for label, n in zip(labels, sums, strict=True)]
+        return [[text(table.columns[0]), "count"], *lines, ["total", total]]
+    cols = _cut(table.shape[1], SHOWN_COLUMNS)
+    head = ["…" if c is None else text(_label(table.levels[1][c])) for c in cols]
+    lines = [
+        [label, *(_cell(table, r, c) for c in cols), n]
+        for label, r, n in zip(labels, rows, sums, strict=True)
+    ]
+    foot = ["…" if c is None else _shown(table.margins[1][c].item()) for c in cols]
+    corner = text(f"{table.columns[0]} \\ {table.columns[1]}")
+    return [[corner, *head, "total"], *lines, ["total", *foot, total]]
+
+
+def _label(level: object) -> object:
+    return "(missing)" if level is None else level
+
+
+def _count_at(table: ContingencyTable, row: int, col: int) -> float:
+    if table._array is not None:
+        return table._array[row, col].item()  # type: ignore[no-any-return]
+    (rows, cols), counts = table.cells
+    start, stop = np.searchsorted(rows, [row, row + 1])
+    at = start + int(np.searchsorted(cols[start:stop], col))
+    return float(counts[at]) if at < stop and cols[at] == col else 0
+
+
+def _cell(table: ContingencyTable, row: int | None, col: int | None) -> str:
+    return "…" if row is None or col is None else _shown(_count_at(table, row, col))
+
+
+def _tints(table: ContingencyTable) -> dict[int, dict[int, str]]:
+    """Return background colours by shown row and column: PMI, blue above 0, red below."""
+    if table.ndim != 2 or not table.total:
+        return {}
+    rows, cols = _cut(table.shape[0], SHOWN_ROWS), _cut(table.shape[1], SHOWN_COLUMNS)
+    return {
+        i: {j: _tint(table, r, c) for j, c in enumerate(cols) if c is not None}
+        for i, r in enumerate(rows)
+        if r is not None
+    }
+
+
+def _tint(table: ContingencyTable, row: int, col: int) -> str:
+    expected = float(table.margins[0][row]) * (float(table.margins[1][col]) / float(table.total))
+    if expected == 0:
+        return ""
+    n = _count_at(table, row, col)
+    pmi = max(-2.0, min(2.0, math.log2(n / expected))) if n else -2.0
+    return f"rgba({'38,99,196' if pmi > 0 else '200,60,50'},{abs(pmi) / 4:.2f})"
+
+
+def _html_row(line: list[str], tints: dict[int, str]) -> str:
+    def cell(j: int, text: str) -> str:
+        style = f' style="background:{tints[j]}"' if tints.get(j) else ""
+        return f"<td{style}>{html.escape(text)}</td>"
+
+    return f"<tr><th>{html.escape(line[0])}</th>{''.join(cell(j, t) for j, t in enumerate(line[1:]))}</tr>"
