@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
@@ -27,6 +27,7 @@ from dask.utils import parse_bytes
 
 from infolake.errors import (
     ClusterError,
+    ConfigError,
     LostClusterError,
     MemoryLimitError,
     UsageError,
@@ -173,7 +174,9 @@ def _remote(address: str) -> Iterator[Client]:
     client = _client(address)
     try:
         _await_workers(client, address)
-        yield client
+        # An outer client, if any, is not the one meant.
+        with client.as_current():
+            yield client
     finally:
         with suppress(Exception):
             client.close(timeout=5)
@@ -218,10 +221,11 @@ def _listens(host: str, port: int, deadline: float) -> bool:
 
 def _refused(address: str, error: Exception) -> ClusterError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    host, shown = (text.rpartition("://")[2] for text in (address, _shown(address)))
     return ClusterError(
         "the scheduler does not answer",
         where=_shown(address),
-        found=printable(reason, 300),
+        found=printable(reason.replace(host, shown), 300),
         effect="nothing was read",
         next="check that the scheduler runs there and how it is secured, or leave --address out",
     )
@@ -420,6 +424,13 @@ def _lost() -> LostClusterError:
 def _explained(error: Exception, graph: Any) -> Exception:
     from distributed import KilledWorker
 
+    if "deserialization" in str(error) or (isinstance(error, ImportError) and "infolake" in str(error)):
+        return ConfigError(
+            "the cluster runs other software than this process",
+            found=printable(str(error).splitlines()[0], 300),
+            effect="nothing was published",
+            next="install the same versions of infolake and dask on the scheduler and all workers",
+        )
     if not isinstance(error, KilledWorker):
         return error
     return ClusterError(
@@ -481,11 +492,32 @@ def _bar(client: Client, future: Future, tell: Progress) -> Any:
     return Bar([future], scheduler=client.scheduler.address, interval="200ms")
 
 
-def description() -> dict[str, Any]:
-    """Return the scheduler and workers that compute now, for run.json."""
+def workers() -> dict[str, int]:
+    """Return the addresses and threads of the active cluster's workers; empty without one."""
     client = active_client()
     if client is None:
-        return {"scheduler": str(dask.config.get("scheduler", None) or "threads"), "workers": {}}
-    threads = client.sync(client.scheduler.ncores, callback_timeout=config.seconds("connect-timeout"))
-    found = {"count": len(threads), "threads": sum(threads.values())}
-    return {"scheduler": "distributed", "workers": found}
+        return {}
+    timeout = config.seconds("connect-timeout")
+    found: dict[str, int] = client.sync(client.scheduler.ncores, callback_timeout=timeout)
+    return found
+
+
+def description(before: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return which scheduler and workers compute now, for run.json.
+
+    Parameters
+    ----------
+    before : mapping, optional
+        What :func:`workers` said earlier: workers that are gone count as lost.
+    """
+    if active_client() is None:
+        # Dask's schedulers in one process try nothing again.
+        return {"scheduler": _chosen(), "workers": {}, "retries": 0}
+    now = workers()
+    told = {"count": len(now), "threads": sum(now.values()), "lost": len(set(before or ()) - set(now))}
+    return {"scheduler": "distributed", "workers": told, "retries": None}
+
+
+def _chosen() -> str:
+    chosen = dask.config.get("scheduler", None)
+    return chosen if isinstance(chosen, str) else "threads"

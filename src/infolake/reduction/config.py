@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dask.config
 import yaml
@@ -12,6 +13,7 @@ from dask.utils import parse_bytes, parse_timedelta
 
 from infolake.errors import ConfigError, printable
 
+Number = TypeVar("Number", int, float)
 DEFAULTS = Path(__file__).parent.parent / "infolake.yaml"
 
 
@@ -45,7 +47,7 @@ def seconds(name: str) -> float:
     >>> seconds("connect-timeout")
     10.0
     """
-    return float(_parsed(name, parse_timedelta, "a time, like 10s"))
+    return _parsed(name, lambda v: float(parse_timedelta(v)), "a time, like 10s")
 
 
 def size(name: str) -> int | None:
@@ -54,9 +56,11 @@ def size(name: str) -> int | None:
     Examples
     --------
     >>> size("leaf-bytes")
-    67108864
+    268435456
     """
-    return None if setting(name) is None else int(_parsed(name, parse_bytes, "a size, like 64MiB"))
+    return (
+        None if setting(name) is None else _parsed(name, lambda v: int(parse_bytes(v)), "a size, like 64MiB")
+    )
 
 
 def number(name: str) -> int:
@@ -67,13 +71,13 @@ def number(name: str) -> int:
     >>> number("split-every")
     8
     """
-    return int(_parsed(name, int, "a whole number"))
+    return _parsed(name, int, "a whole number")
 
 
-def _parsed(name: str, parse: Any, expected: str) -> Any:
+def _parsed(name: str, parse: Callable[[Any], Number], expected: str) -> Number:
     value = setting(name)
     try:
         return parse(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         what = f"the setting infolake.{name} cannot be read"
         raise ConfigError(what, expected=expected, found=printable(value)) from None

@@ -1,0 +1,437 @@
+"""The walk of a run, read top to bottom: a job file in, one scan, files and a report out."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import infolake as il
+from infolake.errors import (
+    InfolakeError,
+    JobError,
+    MissingExtraError,
+    UnknownColumnError,
+    UsageError,
+    nearest,
+    printable,
+)
+from infolake.jobs import saving
+from infolake.jobs.job import Association, Job, JobFile, Problem, Score, load, to_mapping
+from infolake.jobs.questions import default_columns, groups, named_columns, wanted_columns
+from infolake.reduction import cluster, counting
+from infolake.reduction.planning import Asked, CountPlan, plan_count
+from infolake.sources import open_source
+from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.ledger import Ledger
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGES = ("infolake", "dask", "distributed", "numba", "numpy", "pandas", "pyarrow")
+LEADING = ("question", "x", "y", "n", "n_missing", "n_effective")
+TRAILING = ("bias", "thin")
+STOPPED = {KeyboardInterrupt: 130, SystemExit: 143}
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Record:
+    """What ``run.json`` will say; filled in as the run goes on."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=time.perf_counter)
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note how long a stage takes."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] = round(time.perf_counter() - start, 3)
+
+    def to_json(self, **ending: Any) -> dict[str, Any]:
+        """Return the content of ``run.json``."""
+        timings = self.timings | {"total": round(time.perf_counter() - self.start, 3)}
+        told = {"timings": timings, "warnings": self.warnings, "versions": versions()}
+        return {**self.facts, **ending, **told}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended well: its folder and its answers."""
+
+    folder: Path
+    job: Job
+    scores: Mapping[str, pd.DataFrame]
+    associations: Mapping[str, pd.DataFrame]
+    ledger: Ledger
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+
+def run(path: str | Path, output: str | Path | None = None, *, say: Say = lambda _: None) -> Finished:
+    """Run a job file: count once, answer every question, publish all files or none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The job file.
+    output : str or Path, optional
+        Where results go; default ``out/NAME`` below the current folder.
+    say : callable, optional
+        Told in a few words what goes on.
+
+    Returns
+    -------
+    Finished
+
+    Raises
+    ------
+    InfolakeError
+        Whatever stops the run. Earlier results are left as they were; ``run.json`` tells why.
+    """
+    record = Record()
+    with _recorded(record, output):
+        job_file = load(path)
+        folder = Path(output) if output is not None else Path("out") / job_file.job.name
+        with _failures_told(folder, record, job_file.job):
+            return _run(job_file, folder, record, say)
+
+
+def _run(job_file: JobFile, folder: Path, record: Record, say: Say) -> Finished:
+    job = job_file.job
+    with saving.staged(folder) as stage:
+        _check_extras()
+        with record.timed("plan"):
+            planned = plan(job_file)
+            inputs = planned.source.inputs if planned.source else []
+            record.facts |= {"inputs": inputs, **cluster.description()}
+            workers = cluster.workers()
+        say(f"{job.name}: {_size(planned)}")
+        with record.timed("count"):
+            counts, reads = cluster.compute(counting.lazy_run(planned))
+        counts.ledger.check("before publishing")
+        record.facts |= _facts_of(counts, reads) | cluster.description(workers)
+        with record.timed("score"):
+            scores = {entry.name: _score(counts, job, entry) for entry in job.scores}
+            associations = {entry.name: _associate(counts, job, entry) for entry in job.associations}
+        with record.timed("write"):
+            _write(stage, job, counts, scores, associations)
+        _write_report(stage, record)
+    return Finished(folder, job, scores, associations, counts.ledger)
+
+
+def plan(job_file: JobFile) -> CountPlan:
+    """Plan the one count that answers every question of a job.
+
+    Raises
+    ------
+    JobError
+        The job names columns that the data does not have, or asks what cannot be; with the line.
+    InfolakeError
+        The data cannot be read, or would not fit.
+    """
+    job = job_file.job
+    filters = [_filter(f) for f in job.source.filters] or None
+    try:
+        source = open_source(job_file.data, columns=wanted_columns(job), filters=filters)
+        _check_bins(job_file, source.columns)
+        asked = Asked(
+            groups=groups(job, source.columns),
+            filters=filters,
+            bins=job.bins,
+            missing=job.count_missing,
+            weights=job.weights,
+        )
+        return plan_count(job_file.data, asked)
+    except UnknownColumnError as error:
+        problems = list(_unknown_columns(job_file))
+        raise (job_file.error(problems) if problems else _in_file(error, job_file)) from None
+    except UsageError as error:
+        raise _in_file(error, job_file) from None
+
+
+def _unknown_columns(job_file: JobFile) -> Iterator[Problem]:
+    hints: dict[str, str | None] = {}
+    for place, name in named_columns(job_file.job):
+        if name not in hints:
+            hints[name] = _unknown(job_file.data, name)
+        if hints[name] is not None:
+            what = f"unknown column {printable(name)!r}"
+            yield Problem(place, what, "a column of the data", next=hints[name] or "")
+
+
+def _unknown(data: str | list[str], name: str) -> str | None:
+    """Return a hint for a column that the data does not have, None where it has it."""
+    try:
+        open_source(data, columns=[name])
+    except UnknownColumnError as error:
+        return error.fields["next"]
+    except InfolakeError:
+        return None
+    return None
+
+
+def _check_bins(job_file: JobFile, columns: Sequence[str]) -> None:
+    """Refuse a rule for a column that no question asks about: it would be forgotten in silence."""
+    bins = job_file.job.bins
+    named = list(bins) if isinstance(bins, Mapping) else []
+    problems = [
+        Problem(("bins", name), "no question asks about this column", next=nearest(name, columns), key=True)
+        for name in named
+        if name not in columns
+    ]
+    if problems:
+        raise job_file.error(problems)
+
+
+def _in_file(error: UsageError, job_file: JobFile) -> JobError:
+    """Return what is wrong with an argument as what is wrong with the file that holds it."""
+    return JobError(
+        error.what, **{**error.fields, "where": error.fields["where"] or printable(job_file.document.name)}
+    )
+
+
+def _size(planned: CountPlan) -> str:
+    rows = "" if planned.source_rows is None else f"{planned.source_rows:,} rows, "
+    return f"{rows}{len(planned.request.columns)} columns, {len(planned.request.groups):,} groups of columns"
+
+
+def _filter(clause: Any) -> tuple[str, str, Any]:
+    column, operator, value = clause
+    return column, operator, list(value) if isinstance(value, tuple) else value
+
+
+def _score(counts: JointCounts, job: Job, entry: Score) -> pd.DataFrame:
+    return il.score(
+        counts,
+        columns=list(entry.columns or default_columns(job, counts.columns)),
+        target=entry.target,
+        given=entry.given,
+        measures=entry.measures,
+        base=job.base_of(entry),
+        missing=job.reading(entry),
+        entropy=entry.entropy,
+    )
+
+
+def _associate(counts: JointCounts, job: Job, entry: Association) -> pd.DataFrame:
+    return il.associations(
+        counts,
+        entry.x,
+        entry.y,
+        measures=entry.measures,
+        base=job.base_of(entry),
+        min_count=entry.min_count,
+        top=entry.top,
+        sort_by=entry.sort_by,
+        missing=job.reading(entry),
+    )
+
+
+def _write(
+    stage: Path,
+    job: Job,
+    counts: JointCounts,
+    scores: Mapping[str, pd.DataFrame],
+    associations: Mapping[str, pd.DataFrame],
+) -> None:
+    with saving.storing(stage):
+        counts.save(stage / "counts")
+        (stage / "associations").mkdir()
+    saving.write_frame(joined(scores), stage / "scores.parquet", _score_details(job, scores))
+    for entry in job.associations:
+        frame = associations[entry.name]
+        path = stage / "associations" / f"{entry.name}.parquet"
+        saving.write_frame(frame, path, _association_details(job, entry, frame))
+
+
+def joined(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return all questions' scores below each other, with the question's name in front."""
+    import pandas as pd
+
+    frames = [frame.assign(question=name) for name, frame in scores.items()]
+    if not frames:
+        empty: dict[str, Any] = {
+            "question": str,
+            "x": str,
+            "y": str,
+            "n": "int64",
+            "n_missing": "int64",
+            "bias": float,
+            "thin": bool,
+        }
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in empty.items()})
+    found = list(dict.fromkeys(str(c) for frame in frames for c in frame.columns))
+    middle = [c for c in found if c not in LEADING + TRAILING]
+    order = [c for c in LEADING if c in found] + middle + [c for c in TRAILING if c in found]
+    # Column by column: frames that lack a measure must not decide its type.
+    columns = {c: [v for f in frames for v in (f[c] if c in f else [None] * len(f))] for c in order}
+    whole = pd.DataFrame({c: pd.Series(v, dtype=_kind(c, frames)) for c, v in columns.items()})
+    whole.attrs["units"] = _common_units(frames)
+    return whole
+
+
+def _kind(column: str, frames: Sequence[pd.DataFrame]) -> Any:
+    kinds = [f[column].dtype for f in frames if column in f]
+    everywhere = len(kinds) == len(frames) and all(k == kinds[0] for k in kinds)
+    return kinds[0] if everywhere or column in ("question", "x", "y") else float
+
+
+def _common_units(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
+    every = [frame.attrs.get("units", {}) for frame in frames]
+    found: dict[str, set[str]] = {}
+    for units in every:
+        for column, unit in units.items():
+            found.setdefault(column, set()).add(unit)
+    return {column: units.pop() for column, units in found.items() if len(units) == 1}
+
+
+def _score_details(job: Job, scores: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    questions = {
+        entry.name: {
+            "target": entry.target,
+            "given": entry.given,
+            "measures": [c for c in scores[entry.name].columns if c not in LEADING + TRAILING],
+            "missing": entry.missing or job.missing,
+            "base": job.base_of(entry),
+            "entropy": entry.entropy,
+            "units": scores[entry.name].attrs.get("units", {}),
+        }
+        for entry in job.scores
+    }
+    return {"questions": questions, "title": job.title}
+
+
+def _association_details(job: Job, entry: Association, frame: pd.DataFrame) -> dict[str, Any]:
+    x, y, *others = (str(c) for c in frame.columns)
+    return {
+        "name": entry.name,
+        "x": entry.x,
+        "y": entry.y,
+        "columns": {"x": x, "y": y},
+        "measures": [c for c in others if c not in ("count", "count_x", "count_y")],
+        "missing": entry.missing or job.missing,
+        "base": job.base_of(entry),
+        "min_count": entry.min_count,
+        "top": entry.top,
+        "sort_by": entry.sort_by,
+    }
+
+
+def _write_report(stage: Path, record: Record) -> None:
+    """Write the page, which reads run.json, and then run.json with the time that took."""
+    from infolake import reports
+
+    _write_record(stage, record)
+    with record.timed("report"), saving.storing(stage):
+        reports.write(stage)
+    _write_record(stage, record)
+
+
+def _write_record(stage: Path, record: Record) -> None:
+    saving.write_json(stage / "run.json", record.to_json(status="ok", exit_code=0))
+
+
+def _check_extras() -> None:
+    """Refuse before reading what could not be reported after."""
+    for package in ("jinja2", "bokeh"):
+        try:
+            version(package)
+        except PackageNotFoundError:
+            raise MissingExtraError(package=package, extra="report", effect="nothing was read") from None
+
+
+def _facts_of(counts: JointCounts, reads: Mapping[str, int]) -> dict[str, Any]:
+    edges = {column: list(values) for column, values in counts.edges.items()}
+    return {"ledger": counts.ledger.to_json(), "reads": dict(reads), "bins": edges}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that could change a number."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+@contextmanager
+def _recorded(record: Record, output: str | Path | None) -> Iterator[None]:
+    """Note every warning, and tell a wrong job file in the folder it was meant for."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        if str(message) not in record.warnings:
+            record.warnings.append(str(message))
+        shown(message, category, *rest, **options)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield
+        except InfolakeError as error:
+            if output is not None and "name" not in record.facts:
+                _tell_failure(Path(output), record, error)
+            raise
+
+
+@contextmanager
+def _failures_told(folder: Path, record: Record, job: Job) -> Iterator[None]:
+    record.facts |= {"name": job.name, "title": job.title, "job": to_mapping(job)}
+    try:
+        yield
+    except BaseException as error:
+        _tell_failure(folder, record, error)
+        raise
+
+
+def _tell_failure(folder: Path, record: Record, error: BaseException) -> None:
+    """Write a run.json that says why; what the last good run said stays in it."""
+    with suppress(Exception):
+        told = {"type": type(error).__name__, "message": printable(error, 400)}
+        if isinstance(error, InfolakeError):
+            told = {
+                "type": type(error).__name__,
+                "message": error.what,
+                **{k: v for k, v in error.fields.items() if v},
+            }
+        failed = record.to_json(status="failed", exit_code=exit_code(error), error=told)
+        folder.mkdir(parents=True, exist_ok=True)
+        saving.write_json(folder / "run.json", failed | _earlier(folder / "run.json"))
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    import json
+
+    with suppress(OSError, ValueError):
+        last = json.loads(path.read_text("utf-8"))
+        return {"earlier": last if last.get("status") == "ok" else last.get("earlier")}
+    return {}
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of RELIABILITY: an error's own, 130 and 143 for signals, else 1.
+
+    Examples
+    --------
+    >>> exit_code(ValueError()), exit_code(KeyboardInterrupt())
+    (1, 130)
+    """
+    if isinstance(error, InfolakeError):
+        return error.exit_code
+    return next((code for kind, code in STOPPED.items() if isinstance(error, kind)), 1)
