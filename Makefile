@@ -1,6 +1,7 @@
 # make run        install, write the demo's data, run its job, say where the report is
 # make test       every check
 # make test-long  the checks that take long
+# make bench      infolake and its peers side by side: make bench ARGS="--only pairs --rows 1000000"
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ALL := demo,report,polars,s3,notebook,test
 JOB := pipelines/flights.yaml
 
-.PHONY: run test test-long clean
+.PHONY: run test test-long bench clean
 
 run: .venv/installed-run
 	$(BIN)/python -m infolake.jobs.demo
@@ -27,6 +28,9 @@ test: .venv/installed-test
 test-long: .venv/installed-test
 	$(BIN)/python -m infolake.jobs.demo
 	$(BIN)/pytest -m slow tests
+
+bench: .venv/installed-test
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=/path/to/python3)" >&2; exit 1; }

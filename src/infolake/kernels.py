@@ -43,6 +43,103 @@ def scatter_two(first: Array, second: Array, radix: int, out: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
+def scatter_bytes(first: Array, second: Array, out: Array) -> None:
+    """Count pairs of uint8 codes into the flat table ``out`` of shape (256, 256).
+
+    Four rows are loaded as one word, and counted alternately in two halves of ``out`` (65,536 cells
+    each), so that equal neighbours do not wait for each other.
+    """
+    words = len(first) // 4
+    a, b = first[: 4 * words].view(np.uint32), second[: 4 * words].view(np.uint32)
+    even, odd = out[:65536], out[65536:]
+    for i in range(words):
+        x, y = np.int64(a[i]), np.int64(b[i])
+        even[((x & 0xFF) << 8) | (y & 0xFF)] += 1
+        odd[(x & 0xFF00) | ((y >> 8) & 0xFF)] += 1
+        even[((x >> 8) & 0xFF00) | ((y >> 16) & 0xFF)] += 1
+        odd[((x >> 16) & 0xFF00) | (y >> 24)] += 1
+    for i in range(4 * words, len(first)):
+        even[(np.int64(first[i]) << 8) | second[i]] += 1
+
+
+@njit(nogil=True, cache=True)
+def count_pairs(
+    packed: Array,
+    supers: Array,
+    super_sizes: Array,
+    starts: Array,
+    sizes: Array,
+    strides: Array,
+    offsets: Array,
+    offset_starts: Array,
+    swapped: Array,
+    out: Array,
+) -> None:
+    """Count every pair of supercolumns and marginalize it at once into the pairs of columns it holds.
+
+    ``packed`` holds a row of uint8 codes per supercolumn; table t is over ``supers[t]``; the columns of
+    supercolumn s are ``starts[s]`` to ``starts[s + 1]`` in ``sizes`` and ``strides``; ``offsets`` holds, for
+    each table from ``offset_starts[t]`` on, where each pair of its columns starts in ``out`` (-1: not
+    asked), and ``swapped`` whether the second column indexes the rows.
+    """
+    table = np.zeros(2 * 65536, np.uint32)
+    for t in range(len(supers)):
+        s, r = supers[t]
+        n_1, n_2 = super_sizes[s], super_sizes[r]
+        for i in range(n_1):
+            table[i * 256 : i * 256 + n_2] = 0
+            table[65536 + i * 256 : 65536 + i * 256 + n_2] = 0
+        scatter_bytes(packed[s], packed[r], table)
+        for i in range(n_1):
+            even = table[i * 256 : i * 256 + n_2]
+            odd = table[65536 + i * 256 : 65536 + i * 256 + n_2]
+            for j in range(n_2):
+                even[j] += odd[j]
+        place = offset_starts[t]
+        width = starts[r + 1] - starts[r]
+        for p in range(starts[s], starts[s + 1]):
+            _spread(table, n_1, n_2, sizes[p], strides[p], sizes[starts[r] : starts[r + 1]],
+                    strides[starts[r] : starts[r + 1]], offsets[place : place + width],
+                    swapped[place : place + width], out)  # fmt: skip
+            place += width
+
+
+@njit(nogil=True, cache=True)
+def _spread(
+    table: Array,
+    n_1: int,
+    n_2: int,
+    size: int,
+    stride: int,
+    sizes: Array,
+    strides: Array,
+    offsets: Array,
+    swapped: Array,
+    out: Array,
+) -> None:
+    """Add the rows of ``table`` (of length 256) by one digit, then their cells by digits of the other."""
+    part = np.zeros((size, n_2), np.uint32)
+    for r in range(n_1):
+        digit = (r // stride) % size
+        row, source = part[digit], table[r * 256 : r * 256 + n_2]
+        for c in range(n_2):
+            row[c] += source[c]
+    for q in range(len(sizes)):
+        start = offsets[q]
+        if start < 0:
+            continue
+        down, across = (1, size) if swapped[q] else (sizes[q], 1)
+        run, step = strides[q], strides[q] * sizes[q]
+        for d in range(size):
+            for e in range(sizes[q]):
+                total = np.int64(0)
+                for high in range(e * run, n_2, step):
+                    for c in range(high, high + run):
+                        total += part[d, c]
+                out[start + d * down + e * across] += total
+
+
+@njit(nogil=True, cache=True)
 def scatter_weights(cells: Array, weights: Array, out: Array) -> None:
     """Add integer ``weights`` into ``out`` at the flat indices ``cells``."""
     for i in range(len(cells)):
@@ -97,7 +194,7 @@ def realign(
 ) -> None:
     """Move dense tables of one or two columns to new levels, adding into ``target``.
 
-    Group g has the columns ``columns[g]`` (the number of columns where there is no second one) of ``sizes`` levels each;
+    Group g has the columns ``columns[g]`` (the number of columns for none) of ``sizes`` levels each;
     ``maps[map_offsets[c] + code]`` is the new code of a level of column c, -1 where it is dropped.
     """
     for g in range(len(columns)):
@@ -114,6 +211,38 @@ def realign(
                     target[target_offsets[g] + row * new_width + column] += value
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _bucket(bits: Any, shift: int) -> Any:
+    """Return the leading bits of the order-preserving key of a float's bits; -1 for NaN."""
+    if (bits & np.uint64(0x7FFFFFFFFFFFFFFF)) > np.uint64(0x7FF0000000000000):
+        return np.int64(-1)
+    sign = np.uint64(0x8000000000000000)
+    key = bits | sign if bits < sign or bits == sign else ~bits
+    return np.int64(key >> np.uint64(shift))
+
+
+@njit(nogil=True, cache=True)
+def count_buckets(bits: Array, missing: Array, shift: int, out: Array) -> None:
+    """Count the leading bits of the keys of floats (uint64 ``bits``) that are neither NaN nor ``missing``."""
+    flagged = len(missing) > 0
+    for i in range(len(bits)):
+        bucket = _bucket(bits[i], shift)
+        if bucket >= 0 and not (flagged and missing[i]):
+            out[bucket] += 1
+
+
+@njit(nogil=True, cache=True)
+def rows_in_buckets(bits: Array, missing: Array, shift: int, wanted: Array, out: Array) -> int:
+    """Write the rows whose bucket is ``wanted`` (one flag per bucket) to ``out``; return how many."""
+    flagged, n = len(missing) > 0, 0
+    for i in range(len(bits)):
+        bucket = _bucket(bits[i], shift)
+        if bucket >= 0 and wanted[bucket] and not (flagged and missing[i]):
+            out[n] = i
+            n += 1
+    return n
+
+
 @njit(nogil=True, cache=True)
 def bin_codes(values: Array, missing: Array, cuts: Array, low: float, high: float, out: Array) -> int:
     """Write 1 + the number of ``cuts`` at or below each value, 0 where missing; return a bad row or -1.
@@ -121,23 +250,38 @@ def bin_codes(values: Array, missing: Array, cuts: Array, low: float, high: floa
     A value is missing where it is NaN or ``missing`` (empty, or one flag per row) is set. The row
     returned is the first one whose value lies outside [``low``, ``high``].
     """
-    flagged = len(missing) > 0
-    n_cuts = len(cuts)
-    for i in range(len(values)):
-        value = values[i]
-        if value != value or (flagged and missing[i]):
+    out[:] = 1
+    for i in range(len(missing)):
+        if missing[i]:
             out[i] = 0
-            continue
-        if value < low or value > high:
-            return i
-        first, length = 0, n_cuts
-        while length > 0:
-            half = length // 2
-            if cuts[first + half] <= value:
-                first += half + 1
-                length -= half + 1
-            else:
-                length = half
-        out[i] = first + 1
-    return -1
+    bad = -1
+    for i in range(len(values) - 1, -1, -1):
+        if values[i] != values[i]:
+            out[i] = 0
+        elif out[i] != 0 and (values[i] < low or values[i] > high):
+            bad = i
+    if bad < 0:
+        if len(cuts) <= 32:
+            _bins_by_comparison(values, cuts, out)
+        else:
+            _bins_by_search(values, cuts, out)
+    return bad
 
+
+@njit(nogil=True, cache=True)
+def _bins_by_comparison(values: Array, cuts: Array, out: Array) -> None:
+    """Compare blocks of rows with every cut: one vector instruction serves several rows."""
+    for start in range(0, len(values), 1024):
+        block, codes = values[start : start + 1024], out[start : start + 1024]
+        for k in range(len(cuts)):
+            cut = cuts[k]
+            for i in range(len(block)):
+                codes[i] += np.int32((codes[i] != 0) & (block[i] >= cut))
+
+
+@njit(nogil=True, cache=True)
+def _bins_by_search(values: Array, cuts: Array, out: Array) -> None:
+    """Bisect many cuts."""
+    for i in range(len(values)):
+        if out[i] != 0:
+            out[i] = 1 + np.searchsorted(cuts, values[i], side="right")

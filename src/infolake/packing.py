@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ SUPER_SIZE = 256
 SCATTER_CELLS = 1 << 21
 DIRECT_CELLS = 1 << 22
 KEPT_BYTES = 64 << 20
+BUFFER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,68 @@ class Packing:
 
     @property
     def keeps_tables(self) -> bool:
-        """Whether all tables of a leaf are held between batches, or one is used again and again."""
-        return 4 * sum(self.table_cells(s) for s in self.scatters) <= KEPT_BYTES
+        """Whether all wide tables of a leaf are held between batches, or one is used again and again."""
+        return 4 * sum(self.table_cells(s) for s in self.wide) <= KEPT_BYTES
+
+    @cached_property
+    def narrow(self) -> Narrow | None:
+        """The scatters over two supercolumns of bytes, as the arrays that one kernel walks through."""
+        chosen = [s for s in self.scatters if self._is_narrow(s)]
+        return _narrow(self, chosen) if chosen else None
+
+    @cached_property
+    def wide(self) -> tuple[Scatter, ...]:
+        """The other scatters."""
+        return tuple(s for s in self.scatters if not self._is_narrow(s))
+
+    def _is_narrow(self, scatter: Scatter) -> bool:
+        small = all(self.super_size(s) <= SUPER_SIZE for s in scatter.supers)
+        return len(scatter.supers) == 2 and small and not scatter.others
+
+    @property
+    def buffer_rows(self) -> int:
+        """Rows whose supercolumns of bytes are gathered before they are counted."""
+        narrow = sum(self.super_size(s) <= SUPER_SIZE for s in range(len(self.supercolumns)))
+        return max(1 << 16, min(BUFFER_BYTES // max(narrow, 1), 1 << 22))
+
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """The arguments of ``kernels.count_pairs`` that do not depend on the rows; see there."""
+
+    supers: Array
+    super_sizes: Array
+    starts: Array
+    sizes: Array
+    strides: Array
+    offsets: Array
+    offset_starts: Array
+    swapped: Array
+
+    @property
+    def arguments(self) -> tuple[Array, ...]:
+        """The arrays in the kernel's order."""
+        found = (self.supers, self.super_sizes, self.starts, self.sizes, self.strides)
+        return (*found, self.offsets, self.offset_starts, self.swapped)
+
+
+def _narrow(packing: Packing, scatters: list[Scatter]) -> Narrow:
+    lengths = [len(s) for s in packing.supercolumns]
+    sizes = [packing.sizes[c] for s in packing.supercolumns for c in s]
+    strides = [
+        math.prod(packing.sizes[c] for c in s[i + 1 :]) for s in packing.supercolumns for i in range(len(s))
+    ]
+    places = np.cumsum([0, *(s.offsets.size for s in scatters)])
+    return Narrow(
+        np.array([s.supers for s in scatters], np.int64),
+        np.array([packing.super_size(s) for s in range(len(lengths))], np.int64),
+        np.cumsum([0, *lengths]).astype(np.int64),
+        np.array(sizes, np.int64),
+        np.array(strides, np.int64),
+        np.concatenate([s.offsets.ravel() for s in scatters]).astype(np.int64),
+        places[:-1].astype(np.int64),
+        np.concatenate([s.swapped.ravel() for s in scatters]),
+    )
 
 
 def supercolumns(sizes: tuple[int, ...], together: tuple[int, ...] = ()) -> tuple[tuple[int, ...], ...]:
@@ -127,10 +188,11 @@ def plan(sizes: tuple[int, ...], groups: Groups, scatter_cells: int = SCATTER_CE
     offsets[dense] = (ends - np.where(dense, products, 0).astype(np.int64))[dense]
     keys, by_table = _tables(super_of, index, dense)
     capacity = [math.prod(sizes[c] for c in s) for s in packed]
+    places = _Places(packed, index, super_of, position, offsets)
     scatters, direct = [], []
     for supers, members in zip(keys, by_table, strict=True):
         if len(supers) <= 2 and math.prod(capacity[s] for s in supers) <= scatter_cells:
-            scatters.append(_scatter(packed, supers, index, members, offsets, position, super_of))
+            scatters.append(_scatter(supers, members, places))
         else:
             direct += [(int(g), int(offsets[g])) for g in members]
     cells = int(ends[-1]) if len(ends) else 0
@@ -149,7 +211,8 @@ def _places(packed: tuple[tuple[int, ...], ...], n: int) -> tuple[Array, Array]:
 
 def _products(sizes: Array, index: Array) -> Array:
     padded = np.append(sizes, 1.0)
-    return padded[index].prod(axis=1)
+    found: Array = padded[index].prod(axis=1)
+    return found
 
 
 def _tables(super_of: Array, index: Array, dense: Array) -> tuple[list[tuple[int, ...]], list[Array]]:
@@ -167,28 +230,34 @@ def _tables(super_of: Array, index: Array, dense: Array) -> tuple[list[tuple[int
     return [tuple(int(s) for s in row if s >= 0) for row in unique], parts
 
 
-def _scatter(
-    packed: tuple[tuple[int, ...], ...],
-    supers: tuple[int, ...],
-    index: Array,
-    members: Array,
-    offsets: Array,
-    position: Array,
-    super_of: Array,
-) -> Scatter:
-    shape = tuple(len(packed[s]) for s in supers) if len(supers) == 2 else (0, 0)
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where columns and groups stand: columns of groups, supercolumn and position of each column, offsets."""
+
+    packed: tuple[tuple[int, ...], ...]
+    index: Array
+    super_of: Array
+    position: Array
+    offsets: Array
+
+
+def _scatter(supers: tuple[int, ...], members: Array, places: _Places) -> Scatter:
+    """Return the scatter over ``supers`` that answers the groups ``members``."""
+    index, n = places.index, len(places.position) - 1
+    shape = tuple(len(places.packed[s]) for s in supers) if len(supers) == 2 else (0, 0)
     starts, swapped = np.full(shape, -1, np.int64), np.zeros(shape, np.bool_)
-    n = len(position) - 1
-    pairs = (index[members] < n).sum(axis=1) == 2
     if len(supers) == 2:
+        pairs = (index[members] < n).sum(axis=1) == 2
         x, y = index[members[pairs], 0], index[members[pairs], 1]
-        turned = super_of[x] == supers[1]
+        turned = places.super_of[x] == supers[1]
         first, second = np.where(turned, y, x), np.where(turned, x, y)
-        starts[position[first], position[second]] = offsets[members[pairs]]
-        swapped[position[first], position[second]] = turned
+        starts[places.position[first], places.position[second]] = places.offsets[members[pairs]]
+        swapped[places.position[first], places.position[second]] = turned
         members = members[~pairs]
-    axis = {c: a for a, c in enumerate(c for s in supers for c in packed[s])}
-    others = tuple((int(offsets[g]), tuple(axis[c] for c in index[g].tolist() if c < n)) for g in members)
+    axis = {c: a for a, c in enumerate(c for s in supers for c in places.packed[s])}
+    others = tuple(
+        (int(places.offsets[g]), tuple(axis[c] for c in index[g].tolist() if c < n)) for g in members
+    )
     return Scatter(supers, starts, swapped, others)
 
 

@@ -1,7 +1,7 @@
 """From an Arrow column to dictionary indices, and from dictionaries to codes of a whole leaf.
 
-Missing means null, NaN (any float column) and NaT. ``-0.0`` equals ``0.0``. Within a leaf, code 0
-is missing and the levels found so far follow in order of appearance; canonical order comes last.
+Missing means null, NaN (any float column) and NaT. ``-0.0`` equals ``0.0``. Within a leaf, levels are
+numbered from 0 in order of appearance and missing is -1; canonical order comes last.
 """
 
 from __future__ import annotations
@@ -43,15 +43,19 @@ def is_missing(column: pa.ChunkedArray | pa.Array) -> Array:
     """
     array = combined(column)
     if pa.types.is_dictionary(array.type):
-        bad = pc.is_null(array.dictionary, nan_is_null=True).to_numpy(zero_copy_only=False)
-        null = pc.is_null(array.indices).to_numpy(zero_copy_only=False)
+        bad: Array = pc.is_null(array.dictionary, nan_is_null=True).to_numpy(zero_copy_only=False)
+        null: Array = pc.is_null(array.indices).to_numpy(zero_copy_only=False)
         if not bad.any():
             return null
         indices = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        return null | bad[indices]
+        missing: Array = null | bad[indices]
+        return missing
     if pa.types.is_null(array.type):
         return np.ones(len(array), bool)
-    return pc.is_null(array, nan_is_null=pa.types.is_floating(array.type)).to_numpy(zero_copy_only=False)
+    found: Array = pc.is_null(array, nan_is_null=pa.types.is_floating(array.type)).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def normalized(array: pa.Array) -> pa.Array:
@@ -114,42 +118,55 @@ class ColumnEncoder:
     Attributes
     ----------
     values : pyarrow.Array
-        Levels in order of appearance; level i has code i + 1, missing has code 0.
+        Levels in order of appearance; level i has code i.
+    missing : bool
+        Whether a missing value, of code -1, was seen.
     """
+
+    edges = None
 
     def __init__(self, kind: pa.DataType) -> None:
         self.values = pa.array([], kind)
+        self.missing = False
 
     def __len__(self) -> int:
-        return len(self.values) + 1
+        return max(1, len(self.values) + self.missing)
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
         """Return int32 indices of the rows and the look-up table from index to code."""
-        dictionary, indices = dictionary_indices(combined(column))
-        return indices, self._table(dictionary)
+        array = combined(column)
+        dictionary, indices = dictionary_indices(array)
+        table = self._table(dictionary)
+        self.missing = self.missing or bool((table[:-1] < 0).any()) or _has_missing(array)
+        return indices, table
 
     def _table(self, dictionary: pa.Array) -> Array:
-        table = np.zeros(len(dictionary) + 1, np.int32)
+        table = np.full(len(dictionary) + 1, -1, np.int32)
         if len(dictionary) == 0:
             return table
         if dictionary.equals(self.values):
-            table[:-1] = np.arange(1, len(dictionary) + 1)
+            table[:-1] = np.arange(len(dictionary))
             return table
         levels = normalized(dictionary.cast(self.values.type))
-        self._learn(levels)
         codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
-        table[:-1] = pc.add(codes.fill_null(-1), 1).to_numpy(zero_copy_only=False)
+        if codes.null_count > levels.null_count:
+            self._learn(levels.filter(pc.and_(codes.is_null(), levels.is_valid())))
+            codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
+        table[:-1] = codes.fill_null(-1).to_numpy(zero_copy_only=False)
         return table
 
-    def _learn(self, levels: pa.Array) -> None:
-        known = pc.is_in(levels, value_set=self.values, skip_nulls=True)
-        fresh = levels.filter(pc.and_(pc.invert(known), levels.is_valid()))
-        if len(fresh):
-            self.values = pa.concat_arrays([self.values, pc.unique(fresh)])
+    def _learn(self, fresh: pa.Array) -> None:
+        self.values = pa.concat_arrays([self.values, pc.unique(fresh)])
+
+
+def _has_missing(array: pa.Array) -> bool:
+    if pa.types.is_floating(array.type):
+        return bool(is_missing(array).any())
+    return bool(array.null_count) or pa.types.is_null(array.type)
 
 
 class BinEncoder:
-    """Turns the numbers of one column into bin codes: bin i has code i + 1, missing has code 0."""
+    """Turns the numbers of one column into bin codes: bin i has code i, missing has code -1."""
 
     def __init__(self, column: str, kind: pa.DataType, edges: Edges) -> None:
         self.column = column
@@ -158,13 +175,14 @@ class BinEncoder:
         self.cuts = cuts(edges, self.integer)
         self.low, self.high = limits(edges, self.integer)
         self.values = pa.array(np.arange(len(edges) - 1, dtype=np.int32))
-        self.table = np.arange(len(edges), dtype=np.int32)
+        self.table = np.arange(-1, len(edges) - 1, dtype=np.int32)
+        self.missing = False
 
     def __len__(self) -> int:
-        return len(self.values) + 1
+        return len(self.values) + self.missing
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-        """Return int32 bin codes of the rows and the identity look-up table."""
+        """Return int32 bin codes of the rows (0 is missing) and the look-up table to the leaf's codes."""
         from infolake.kernels import bin_codes
 
         values, missing = numbers(combined(column), self.integer)
@@ -172,6 +190,7 @@ class BinEncoder:
         bad = bin_codes(values, missing, self.cuts, self.low, self.high, codes)
         if bad >= 0:
             raise self._outside(values[bad])
+        self.missing = self.missing or not codes.all()
         return codes, self.table
 
     def _outside(self, value: Any) -> BinRangeError:

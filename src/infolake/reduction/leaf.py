@@ -12,9 +12,9 @@ import pyarrow as pa
 from infolake.encoding.columns import is_missing
 from infolake.errors import MissingValueError, SchemaError
 from infolake.sources import Partition, canonical, filter_mask, memory, read_partitions
-from infolake.summaries import quantiles
 from infolake.summaries.counting import LeafCounter
 from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.key_counting import PassCounter
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
 from infolake.summaries.request import Request
@@ -48,7 +48,9 @@ class Selection:
         return list(dict.fromkeys([*wanted, *self.filter_columns, *rows]))
 
 
-def rows(pieces: Sequence[Any], columns: list[str], selection: Selection) -> Iterator[tuple[str, int | None, pa.Table]]:
+def rows(
+    pieces: Sequence[Any], columns: list[str], selection: Selection
+) -> Iterator[tuple[str, int | None, pa.Table]]:
     """Yield where rows come from, the rows its footer promises (told once, None if none), and a batch.
 
     ``pieces`` are partitions, or the frames that the tasks of a Dask frame deliver.
@@ -67,7 +69,7 @@ def rows(pieces: Sequence[Any], columns: list[str], selection: Selection) -> Ite
 
 def frame_table(frame: Any, types: dict[str, str], columns: list[str]) -> pa.Table:
     """Return the columns of a pandas frame in their canonical types."""
-    found = memory.to_table(frame[columns])
+    found = memory.to_table(frame, lambda _: columns)
     assert found is not None
     try:
         arrays = [canonical.convert(found[1][c], canonical.from_name(types[c])) for c in columns]
@@ -129,16 +131,11 @@ def count_leaf(request: Request, selection: Selection, pieces: Sequence[Any]) ->
 
 def bins_leaf(step: QuantilePass, selection: Selection, pieces: Sequence[Any]) -> QuantileHistogram:
     """Count the keys of some partitions; nothing is read when all edges are known."""
-    parts = [quantiles.zero(step)]
+    counter = PassCounter(step)
     if not step.open:
-        return parts[0]
-
-    def update(table: pa.Table) -> None:
-        parts[:] = [quantiles.add([*parts, quantiles.count_batch(step, table)])]
-
+        return counter.total
     wanted = step.open if step.weights is None else (*step.open, step.weights)
-    ledger = _each(pieces, wanted, selection, update)
-    found = replace(parts[0], ledger=ledger)
+    found = counter.result(_each(pieces, wanted, selection, counter.update))
     found.check(_where(pieces))
     return found
 

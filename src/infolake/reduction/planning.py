@@ -34,6 +34,7 @@ from infolake.summaries.request import MISSING, Request
 CELL_BYTES = 72
 SAMPLE_ABOVE = 64 << 20
 MANY_DISTINCT = 0.1
+LEAF_ROWS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ class CountPlan:
     def token(self) -> str:
         """A deterministic name: what is read and what is counted."""
         keys = [self.frame.name] if self.frame else [p.key for leaf in self.leaves for p in leaf]
-        described = [self.request.to_json(), self.first_pass.fingerprint, repr(self.selection), list(map(len, self.leaves))]
+        described = [
+            self.request.to_json(),
+            self.first_pass.fingerprint,
+            repr(self.selection),
+            list(map(len, self.leaves)),
+        ]
         return token(json.dumps(described, default=str), *keys)
 
     @property
@@ -129,7 +135,7 @@ def plan_count(data: Any, asked: Asked) -> CountPlan:
     groups, columns = _groups(asked, schema, source)
     types = {c: schema[c] for c in columns}
     rules = bin_rules(types, asked.bins)
-    request = _request(asked, columns, groups, schema, rules, clauses)
+    request = _request(asked, columns, groups, schema, rules)
     selection = Selection(
         clauses,
         columns_of(clauses),
@@ -138,7 +144,7 @@ def plan_count(data: Any, asked: Asked) -> CountPlan:
         tuple((c, str(t)) for c, t in schema.items()),
     )
     opening = _first_pass(rules, types, request)
-    leaves = _leaves(source.partitions) if source else ()
+    leaves = _leaves(source.partitions, len(groups)) if source else ()
     levels = _estimate(source, request, rules) if source else {}
     plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels)
     check_size(plan)
@@ -156,10 +162,24 @@ def _check_arguments(asked: Asked) -> None:
             f"unknown groups={printable(asked.groups)!r}",
             expected='"pairs", "columns", or a list of tuples of column names',
         )
+    if not isinstance(asked.groups, str):
+        _check_listed(asked.groups)
     if asked.target is not None and asked.groups != "pairs":
         raise UsageError("a target goes with groups='pairs'", found=f"groups={printable(asked.groups)!r}")
     if isinstance(asked.columns, str):
         raise UsageError("columns is a list of names", found=f"the text {printable(asked.columns)!r}")
+    if asked.columns is not None and not list(asked.columns):
+        raise UsageError("columns names no column", expected="at least one, or None for all of them")
+
+
+def _check_listed(groups: object) -> None:
+    listed = isinstance(groups, Sequence | set | frozenset)
+    if not listed or not all(isinstance(g, str | Sequence | set | frozenset) for g in groups):  # type: ignore[attr-defined]
+        raise UsageError(
+            "groups make no sense",
+            expected='"pairs", "columns", or a list of tuples of column names',
+            found=printable(repr(groups)),
+        )
 
 
 def _open(
@@ -179,15 +199,17 @@ def _open(
 
 def _wanted(asked: Asked) -> list[str] | None:
     """Return the columns to read, None for all of them."""
-    if not isinstance(asked.groups, str):
-        named = [c for g in asked.groups for c in ([g] if isinstance(g, str) else g)]
-        wanted: list[str] | None = list(dict.fromkeys(named))
-    else:
-        wanted = None if asked.columns is None else list(dict.fromkeys(asked.columns))
-    if wanted is None:
+    if isinstance(asked.groups, str) and asked.columns is None:
         return None
-    extra = [c for c in (asked.target, asked.weights) if c is not None]
-    return list(dict.fromkeys([*wanted, *extra]))
+    return list(dict.fromkeys(_named(asked) + [c for c in (asked.weights,) if c is not None]))
+
+
+def _named(asked: Asked) -> list[str]:
+    """Return the columns that the arguments name to be counted."""
+    if not isinstance(asked.groups, str):
+        return list(dict.fromkeys(c for g in asked.groups for c in ([g] if isinstance(g, str) else g)))
+    target = [] if asked.target is None else [asked.target]
+    return list(dict.fromkeys([*(asked.columns or ()), *target]))
 
 
 def _groups(asked: Asked, schema: Mapping[str, Any], source: Source | None) -> tuple[Groups, tuple[str, ...]]:
@@ -195,11 +217,11 @@ def _groups(asked: Asked, schema: Mapping[str, Any], source: Source | None) -> t
     wanted = _wanted(asked)
     # columns that only filters and weights name are not counted
     counted = set(source.columns if source else schema) if wanted is None else set(wanted)
-    if asked.columns is None or asked.weights not in asked.columns:
-        counted -= {asked.weights or ""}
+    if asked.weights not in _named(asked):
+        counted.discard(str(asked.weights))
     columns = tuple(c for c in schema if c in counted)
-    for name in (asked.target, asked.weights):
-        if name is not None and name not in schema:
+    for name in _named(asked) + [c for c in (asked.weights,) if c is not None]:
+        if name not in schema:
             raise UnknownColumnError(f"unknown column {name!r}: {nearest(name, schema)}")
     n = len(columns)
     if not isinstance(asked.groups, str):
@@ -239,7 +261,7 @@ def bin_rules(types: Mapping[str, pa.DataType], bins: Any) -> dict[str, BinRule]
     {'x': BinRule(method='quantile', bins=8, edges=())}
     """
     numeric = [c for c, t in types.items() if is_number(t)]
-    described = isinstance(bins, Mapping) and not {"method", "bins"} & set(bins) or bins == {}
+    described = (isinstance(bins, Mapping) and not {"method", "bins"} & set(bins)) or bins == {}
     if not described:
         return {c: _default(types[c]) if bins is None else parse_rule(c, bins) for c in numeric}
     for column, rule in bins.items():
@@ -247,7 +269,8 @@ def bin_rules(types: Mapping[str, pa.DataType], bins: Any) -> dict[str, BinRule]
             raise UnknownColumnError(f"bins name an unknown column {column!r}: {nearest(column, types)}")
         if column not in numeric and rule not in (None, "exact"):
             raise UsageError(
-                f"bins concern columns of numbers; {column!r} holds {types[column]}", next="leave it out of bins"
+                f"bins concern columns of numbers; {column!r} holds {types[column]}",
+                next="leave it out of bins",
             )
     return {c: parse_rule(c, bins[c]) if bins.get(c) is not None else _default(types[c]) for c in numeric}
 
@@ -262,7 +285,6 @@ def _request(
     groups: Groups,
     schema: Mapping[str, pa.DataType],
     rules: Mapping[str, BinRule],
-    clauses: Any,
 ) -> Request:
     from infolake.reduction.counting import with_edges
 
@@ -272,12 +294,17 @@ def _request(
     types = tuple(schema[c] for c in columns)
     edges = {c: rules[c].edges if c in rules and rules[c].method == "edges" else None for c in columns}
     integer = weights is None or bool(pa.types.is_integer(weights))
+    clauses = normalized(asked.filters)
     filters = json.dumps(clauses, default=str, sort_keys=True) if clauses else ""
-    request = Request(columns, types, groups, (None,) * len(columns), asked.missing, asked.weights, integer, filters)
+    request = Request(
+        columns, types, groups, (None,) * len(columns), asked.missing, asked.weights, integer, filters
+    )
     return with_edges(request, edges)
 
 
-def _first_pass(rules: Mapping[str, BinRule], types: Mapping[str, pa.DataType], request: Request) -> QuantilePass:
+def _first_pass(
+    rules: Mapping[str, BinRule], types: Mapping[str, pa.DataType], request: Request
+) -> QuantilePass:
     described = {c: (r, bool(pa.types.is_int64(types[c])), _limit(r, types[c])) for c, r in rules.items()}
     return first_pass(described, request.weights, request.integer_weights)
 
@@ -288,14 +315,19 @@ def _limit(rule: BinRule, kind: pa.DataType) -> int:
     return rule.bins if rule.method == "quantile" else 0
 
 
-def _leaves(partitions: Sequence[Partition]) -> tuple[tuple[Partition, ...], ...]:
-    """Batch neighbouring partitions by bytes: enough work for a task, enough tasks for the workers."""
+def _leaves(partitions: Sequence[Partition], n_groups: int) -> tuple[tuple[Partition, ...], ...]:
+    """Batch neighbouring partitions by bytes: enough work for a task, enough tasks for the workers.
+
+    A leaf's cost beside reading grows with the groups, so many groups ask for more rows a leaf.
+    """
     import os
 
     total = sum(p.n_bytes for p in partitions)
     most = config.size("leaf-bytes") or 1
     share = max(1 << 20, total // (4 * (os.cpu_count() or 1)))
-    limit = max(min(most, share), total // config.number("max-leaves"))
+    n_rows = sum(p.n_rows or 0 for p in partitions)
+    enough = total * min(LEAF_ROWS, 16 * n_groups) // max(n_rows, 1) if n_rows else 0
+    limit = max(min(most, share), enough, total // config.number("max-leaves"))
     leaves: list[list[Partition]] = []
     held = math.inf
     for partition in partitions:
@@ -304,7 +336,8 @@ def _leaves(partitions: Sequence[Partition]) -> tuple[tuple[Partition, ...], ...
             held = 0
         leaves[-1].append(partition)
         held += partition.n_bytes
-    return tuple(tuple(leaf) for leaf in leaves)
+    # filters on folder names may leave nothing to read: that counts as zero rows
+    return tuple(tuple(leaf) for leaf in leaves) or ((),)
 
 
 def _estimate(source: Source, request: Request, rules: Mapping[str, BinRule]) -> dict[str, int]:
@@ -313,7 +346,17 @@ def _estimate(source: Source, request: Request, rules: Mapping[str, BinRule]) ->
     if n_rows * len(request.groups) * CELL_BYTES < SAMPLE_ABOVE:
         return {}
     sample = source.sample(request.columns)
-    return {c: _levels(sample[c], n_rows, rules.get(c)) for c in request.columns}
+    keys = _folder_keys(source)
+    return {c: keys.get(c) or _levels(sample[c], n_rows, rules.get(c)) for c in request.columns}
+
+
+def _folder_keys(source: Source) -> dict[str, int]:
+    """Return the number of values of each Hive key, which the listing tells exactly."""
+    found: dict[str, set[Any]] = {}
+    for partition in source.partitions:
+        for name, value in partition.constants:
+            found.setdefault(name, set()).add(value)
+    return {name: len(values) for name, values in found.items()}
 
 
 def _levels(column: pa.ChunkedArray, n_rows: int, rule: BinRule | None) -> int:
@@ -331,7 +374,7 @@ def estimated_cells(plan: CountPlan) -> np.ndarray[Any, Any]:
     """Return an upper estimate of the cells of each group (0 where nothing was sampled)."""
     sizes = np.array([*(plan.levels.get(c, 0) for c in plan.request.columns), 1], np.float64)
     rows = plan.source_rows
-    products = sizes[plan.request.groups.index].prod(axis=1)
+    products: np.ndarray[Any, Any] = sizes[plan.request.groups.index].prod(axis=1)
     return products if rows is None else np.minimum(products, rows)
 
 
@@ -377,4 +420,3 @@ def treatment(plan: CountPlan, column: str) -> str:
         return f"exact up to {limit} distinct values, else {rule.bins} equal-frequency bins"
     word = "equal-frequency" if rule.method == "quantile" else "equal-width"
     return f"{rule.bins} {word} bins"
-

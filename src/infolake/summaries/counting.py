@@ -19,7 +19,7 @@ from infolake.encoding.columns import BinEncoder, ColumnEncoder, combined
 from infolake.errors import CountOverflowError, WeightError
 from infolake.packing import plan
 from infolake.summaries.cells import Array, Channel
-from infolake.summaries.exact import digits
+from infolake.summaries.exact import BASE_BITS, MASK, digits, square_digits
 from infolake.summaries.joint_counts import LIMIT, JointCounts, add
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
@@ -42,7 +42,9 @@ class LeafCounter:
     def __init__(self, request: Request, *, flush_rows: int = FLUSH_ROWS) -> None:
         self.request = request
         self.flush_rows = flush_rows
-        self.encoders = [_encoder(c, t, e) for c, t, e in zip(request.columns, request.types, request.edges, strict=True)]
+        self.encoders = [
+            _encoder(c, t, e) for c, t, e in zip(request.columns, request.types, request.edges, strict=True)
+        ]
         self.done: list[JointCounts] = []
         self.rows = 0
         self.weight = 0
@@ -50,16 +52,20 @@ class LeafCounter:
 
     def update(self, batch: pa.Table) -> None:
         """Count the rows of ``batch``, which holds at least the request's columns."""
+        self.rows += batch.num_rows
+        weights = self._weights(batch)
+        if self.request.weights is not None:
+            batch, weights = _weighty(batch, weights)
         if batch.num_rows == 0:
             return
         encoded = [e.encode(batch[c]) for c, e in zip(self.request.columns, self.encoders, strict=True)]
-        weights = self._weights(batch)
         sizes = tuple(len(e) for e in self.encoders)
-        if self._tally is None or not self._tally.holds(sizes):
+        shifts = tuple(int(e.missing) for e in self.encoders)
+        if self._tally is None or not self._tally.holds(sizes, shifts):
             self._put_aside()
-            self._tally = Tally(plan(_capacities(sizes), self.request.groups), self.request, self.flush_rows)
+            packing = plan(_capacities(sizes), self.request.groups)
+            self._tally = Tally(packing, self.request, shifts, self.flush_rows)
         self._tally.update(encoded, weights, batch.num_rows)
-        self.rows += batch.num_rows
 
     def result(self, ledger: Ledger | None = None) -> JointCounts:
         """Return the counts of all batches, with ``ledger`` or one that says only rows counted."""
@@ -78,19 +84,14 @@ class LeafCounter:
             return {}
         column = combined(batch[self.request.weights])
         checked = checked_weights(self.request.weights, column)
-        squares = {("square", e): d for e, d in digits(checked**2).items()}
+        squares = {("square", e): d for e, d in square_digits(checked).items()}
         if not self.request.integer_weights:
             return squares | {("weight", e): d for e, d in digits(checked).items()}
-        if float(checked.sum()) + self.weight > LIMIT / 2:
-            self._check_exactly(column)
-        values = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        self.weight += int(values.sum())
+        values = whole_weights(self.request.weights, column)
+        self.weight += int((values & MASK).sum()) + (int((values >> BASE_BITS).sum()) << BASE_BITS)
+        if self.weight > LIMIT:
+            raise CountOverflowError("the weights sum to more than 2**63 - 1", found=str(self.weight))
         return squares | {("count", 0): values}
-
-    def _check_exactly(self, column: pa.Array) -> None:
-        total = sum(int(v) for v in column.to_pylist()) + self.weight
-        if total > LIMIT:
-            raise CountOverflowError("the weights sum to more than 2**63 - 1", found=str(total))
 
 
 def _encoder(column: str, kind: pa.DataType, edges: Any) -> Encoder:
@@ -99,7 +100,8 @@ def _encoder(column: str, kind: pa.DataType, edges: Any) -> Encoder:
 
 def checked_weights(name: str, column: pa.Array) -> Array:
     """Return weights as float64; WeightError for a missing, negative or infinite one."""
-    values = column.cast(pa.float64(), safe=False).fill_null(math.nan).to_numpy(zero_copy_only=False)
+    floats = column.cast(pa.float64(), safe=False).fill_null(math.nan)
+    values: Array = floats.to_numpy(zero_copy_only=False)
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(bad):
         raise WeightError(
@@ -110,6 +112,27 @@ def checked_weights(name: str, column: pa.Array) -> Array:
             effect="nothing counted",
             next="filter those rows or mend the weights",
         )
+    return values
+
+
+def _weighty(batch: pa.Table, weights: dict[Channel, Array]) -> tuple[pa.Table, dict[Channel, Array]]:
+    """Leave out rows of weight 0, which count as no rows: bin edges need not hold them either."""
+    kept = np.zeros(batch.num_rows, np.bool_)
+    for values in weights.values():
+        kept |= values != 0
+    if kept.all():
+        return batch, weights
+    return batch.filter(pa.array(kept)), {channel: values[kept] for channel, values in weights.items()}
+
+
+def whole_weights(name: str, column: pa.Array) -> Array:
+    """Return checked integer weights as int64; CountOverflowError for one beyond 2**63 - 1."""
+    import pyarrow.compute as pc
+
+    largest = pc.max(column).as_py()
+    if largest is not None and largest > LIMIT:
+        raise CountOverflowError(f"column {name!r} holds a weight above 2**63 - 1", found=str(largest))
+    values: Array = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return values
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from infolake.encoding.bins import BinRule, Edges, merged_edges, quantile_ranks, uniform_edges
 from infolake.encoding.columns import combined, numbers
 from infolake.errors import LedgerError, UsageError
-from infolake.summaries.exact import carried, digits
+from infolake.summaries.exact import BASE_BITS, MASK, carried, digits
 from infolake.summaries.ledger import Ledger
 
 Array = np.ndarray[Any, Any]
@@ -139,11 +139,13 @@ class KeyCounts:
     planes: Planes
     distinct: tuple[int, ...] | None = ()
 
-    def exact(self, unit: int) -> list[int]:
-        """Return the counts as Python integers, in units of 2**(32 * ``unit``)."""
-        total = [0] * len(self.keys)
+    def exact(self, unit: int) -> Array:
+        """Return the counts in units of 2**(32 * ``unit``): int64 where digits fit, else Python integers."""
+        if unit == 0 and set(self.planes) <= {0}:
+            return self.planes.get(0, np.zeros(len(self.keys), np.int64))
+        total = np.zeros(len(self.keys), object)
         for exponent, plane in self.planes.items():
-            total = [t + (v << 32 * (exponent - unit)) for t, v in zip(total, plane.tolist(), strict=True)]
+            total = total + (plane.astype(object) << 32 * (exponent - unit))
         return total
 
 
@@ -171,7 +173,7 @@ class QuantileHistogram:
     @property
     def values(self) -> dict[str, tuple[list[int], list[int], tuple[int, ...] | None]]:
         """Keys, exact counts and distinct values of each column."""
-        return {n: (c.keys.tolist(), c.exact(self.step.unit), c.distinct) for n, c in self.columns.items()}
+        return {n: (c.keys.tolist(), c.exact(self.step.unit).tolist(), c.distinct) for n, c in self.columns.items()}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QuantileHistogram):
@@ -202,11 +204,14 @@ def add(parts: Sequence[QuantileHistogram]) -> QuantileHistogram:
     step = parts[0].step
     if any(p.fingerprint != step.fingerprint for p in parts):
         raise UsageError("histograms of different passes do not add")
-    columns = {n: _joined([p.columns[n] for p in parts], dict(step.columns)[n]) for n in step.open}
+    columns = {n: joined([p.columns[n] for p in parts], dict(step.columns)[n]) for n in step.open}
     return QuantileHistogram(step, columns, sum((p.ledger for p in parts), Ledger()))
 
 
-def _joined(parts: Sequence[KeyCounts], column: ColumnPass) -> KeyCounts:
+def joined(parts: Sequence[KeyCounts], column: ColumnPass) -> KeyCounts:
+    """Add the counts of one column."""
+    if not parts:
+        return KeyCounts(np.zeros(0, np.uint64), {})
     keys = np.concatenate([p.keys for p in parts])
     exponents = sorted({e for p in parts for e in p.planes})
     planes = {
@@ -246,13 +251,15 @@ def count_batch(step: QuantilePass, batch: pa.Table) -> QuantileHistogram:
 def _weights(step: QuantilePass, batch: pa.Table) -> Planes | None:
     if step.weights is None:
         return None
-    from infolake.summaries.counting import checked_weights
+    from infolake.summaries.counting import checked_weights, whole_weights
 
     column = combined(batch[step.weights])
     checked = checked_weights(step.weights, column)
-    if step.integer_weights:
-        return {0: column.cast(pa.int64()).to_numpy(zero_copy_only=False)}
-    return digits(checked)
+    if not step.integer_weights:
+        return digits(checked)
+    whole = whole_weights(step.weights, column)
+    # digits, so that sums beyond 2**63 stay exact until the count refuses them
+    return {0: whole & MASK, 1: whole >> BASE_BITS}
 
 
 def _count_column(column: ColumnPass, array: pa.Array, weights: Planes | None) -> KeyCounts:
@@ -260,23 +267,43 @@ def _count_column(column: ColumnPass, array: pa.Array, weights: Planes | None) -
     present = ~missing if len(missing) else np.ones(len(values), bool)
     if not column.integer:
         present &= ~np.isnan(values)
-    if weights is not None and weights:
-        present &= np.any([p != 0 for p in weights.values()], axis=0)
+    if weights is not None:
+        weighty = np.zeros(len(values), bool)
+        for plane in weights.values():
+            weighty |= plane != 0
+        present &= weighty
     keys, buckets = _keys(values[present], column.integer)
     planes = None if weights is None else {e: p[present] for e, p in weights.items()}
     distinct = _distinct(keys, column) if column.wanted is None else ()
     if column.wanted is None:
         return replace(_histogram(buckets, planes, 1 << (64 - FIRST_SHIFT)), distinct=distinct)
     chosen = np.isin(buckets, np.array(column.wanted, np.uint64))
-    keys, buckets = keys[chosen], buckets[chosen]
-    prefix = keys if column.shift == 0 else _float_prefix(values[present][chosen], column.shift)
-    if column.prefixes is not None:
-        middle = _float_prefix(values[present][chosen], SECOND_SHIFT)
-        within = np.isin(middle, np.array(column.prefixes, np.uint64))
-        prefix, chosen = prefix[within], np.flatnonzero(chosen)[within]
-    chosen_planes = None if planes is None else {e: p[chosen] for e, p in planes.items()}
+    within = _within(column, values[present][chosen])
+    prefix = _prefix(column, values[present][chosen][within])
+    rows = np.flatnonzero(chosen)[within]
     ones = {0: np.ones(len(prefix), np.int64)}
-    return _run_lengths(prefix, ones if chosen_planes is None else chosen_planes)
+    return _run_lengths(prefix, ones if planes is None else {e: p[rows] for e, p in planes.items()})
+
+
+def prefixes(column: ColumnPass, values: Array) -> Array:
+    """Return what a later pass counts of the values of wanted buckets: keys, or leading parts of them."""
+    return _prefix(column, values[_within(column, values)])
+
+
+def _within(column: ColumnPass, values: Array) -> Array:
+    """Return which values of wanted buckets also have a wanted prefix."""
+    if column.prefixes is None:
+        return np.ones(len(values), bool)
+    return np.isin(_float_prefix(values, SECOND_SHIFT), np.array(column.prefixes, np.uint64))
+
+
+def _prefix(column: ColumnPass, values: Array) -> Array:
+    return whole_keys(values, column.integer) if column.shift == 0 else _float_prefix(values, column.shift)
+
+
+def whole_keys(values: Array, integer: bool) -> Array:
+    """Return uint64 keys that sort as the values do; NaN is left out."""
+    return int_keys(values) if integer else float_keys(values[values == values])  # noqa: PLR0124
 
 
 def _keys(values: Array, integer: bool) -> tuple[Array, Array]:
@@ -318,33 +345,29 @@ def _advance(name: str, column: ColumnPass, found: KeyCounts, unit: int) -> Colu
     if column.wanted is None:
         return _after_first(column, found, counts, unit)
     if column.shift > 0:
-        return _after_second(column, found, counts)
+        return _after_second(name, column, found, counts)
     return replace(column, done=True, edges=_edges(name, column, found, counts))
 
 
-def _after_first(column: ColumnPass, found: KeyCounts, counts: list[int], unit: int) -> ColumnPass:
-    total = sum(counts)
+def _after_first(column: ColumnPass, found: KeyCounts, counts: Array, unit: int) -> ColumnPass:
+    total = int(counts.sum()) if len(counts) else 0
     if total == 0 or (column.limit and found.distinct is not None):
         return replace(column, done=True, edges=None)
     ranks = tuple(_ranks(column.rule, total))
-    places, below = _locate(counts, ranks)
-    wanted = tuple(int(found.keys[p]) for p in places)
-    rows = sum(counts[p] for p in places) >> -32 * unit
+    ends = np.cumsum(counts)
+    places = np.unique(np.searchsorted(ends, np.array(ranks, counts.dtype)))
+    below = tuple(int(v) for v in (ends - counts)[places])
+    wanted = tuple(int(k) for k in found.keys[places])
+    rows = int(counts[places].sum()) >> -32 * unit
     shift = 0 if rows <= EXACT_ROWS else SECOND_SHIFT
     return replace(column, shift=shift, wanted=wanted, ranks=ranks, below=below)
 
 
-def _after_second(column: ColumnPass, found: KeyCounts, counts: list[int]) -> ColumnPass:
+def _after_second(name: str, column: ColumnPass, found: KeyCounts, counts: Array) -> ColumnPass:
     starts = _starts(column, found.keys >> np.uint64(FIRST_SHIFT - SECOND_SHIFT), counts)
-    prefixes, below = [], []
-    for rank in column.ranks:
-        place = next(i for i, (s, c) in enumerate(zip(starts, counts, strict=True)) if s < rank <= s + c)
-        prefixes.append(int(found.keys[place]))
-        below.append(starts[place])
-    pairs = sorted(set(zip(prefixes, below, strict=True)))
-    return replace(
-        column, shift=0, prefixes=tuple(p for p, _ in pairs), below=tuple(b for _, b in pairs)
-    )
+    places = np.unique(_places(name, column, starts, counts))
+    below = tuple(int(v) for v in starts[places])
+    return replace(column, shift=0, prefixes=tuple(int(k) for k in found.keys[places]), below=below)
 
 
 def _ranks(rule: BinRule, total: int) -> list[int]:
@@ -353,41 +376,29 @@ def _ranks(rule: BinRule, total: int) -> list[int]:
     return sorted(set(quantile_ranks(total, rule.bins)))
 
 
-def _locate(counts: list[int], ranks: Sequence[int]) -> tuple[list[int], tuple[int, ...]]:
-    """Return the buckets that hold the ranks, and the rows below each of them."""
-    places: dict[int, int] = {}
-    below, place = 0, 0
-    for rank in ranks:
-        while below + counts[place] < rank:
-            below += counts[place]
-            place += 1
-        places[place] = below
-    return list(places), tuple(places.values())
-
-
-def _starts(column: ColumnPass, buckets: Array, counts: list[int]) -> list[int]:
+def _starts(column: ColumnPass, buckets: Array, counts: Array) -> Array:
     """Return the rows below each counted key, given the rows below the bucket it belongs to."""
     known = column.wanted if column.prefixes is None else column.prefixes
-    first = dict(zip(known or (), column.below, strict=True))
-    running: dict[int, int] = {}
-    starts = []
-    for bucket, count in zip(buckets.tolist(), counts, strict=True):
-        inside = running.get(bucket, 0)
-        starts.append(first[bucket] + inside)
-        running[bucket] = inside + count
-    return starts
+    below = dict(zip(known or (), column.below, strict=True))
+    found, first, inverse = np.unique(buckets, return_index=True, return_inverse=True)
+    running = np.cumsum(counts) - counts
+    base = np.array([below[b] for b in found.tolist()], counts.dtype) - running[first]
+    return running + base[inverse]
 
 
-def _edges(name: str, column: ColumnPass, found: KeyCounts, counts: list[int]) -> Edges:
+def _places(name: str, column: ColumnPass, starts: Array, counts: Array) -> Array:
+    """Return where each wanted rank stands among the counted keys."""
+    ranks = np.array(column.ranks, counts.dtype)
+    places = np.searchsorted(starts + counts, ranks)
+    if len(starts) == 0 or (places == len(starts)).any() or (starts[places] >= ranks).any():
+        raise LedgerError(f"internal: a rank of column {name!r} was not found", effect="nothing published")
+    return places
+
+
+def _edges(name: str, column: ColumnPass, found: KeyCounts, counts: Array) -> Edges:
     starts = _starts(column, _home(column, found.keys), counts)
-    values = [_value(column, int(k)) for k in found.keys]
-    edges, place = [], 0
-    for rank in column.ranks:
-        while place < len(starts) and starts[place] + counts[place] < rank:
-            place += 1
-        if place == len(starts) or not starts[place] < rank:
-            raise LedgerError(f"internal: the rank {rank} of column {name!r} was not found", effect="nothing published")
-        edges.append(values[place])
+    places = _places(name, column, starts, counts)
+    edges = [_value(column, int(k)) for k in found.keys[places]]
     if column.rule.method == "uniform":
         return uniform_edges(name, edges[0], edges[-1], column.rule.bins)
     return merged_edges(edges)

@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from infolake.encoding.columns import ColumnEncoder
 from infolake.encoding.levels import Levels, canonical
-from infolake.packing import Packing, Scatter
-from infolake.summaries.cells import COUNT, Array, Channel, Sparse, grouped, layout, realigned, settle, to_dense
+from infolake.packing import SUPER_SIZE, Packing, Scatter
+from infolake.summaries.cells import (
+    COUNT,
+    Array,
+    Channel,
+    Sparse,
+    grouped,
+    layout,
+    realigned,
+    settle,
+    to_dense,
+)
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
@@ -32,14 +41,15 @@ class _Piece:
 class _Codes:
     """Codes of the columns of a batch, made when first asked for."""
 
-    def __init__(self, encoded: Encoded) -> None:
+    def __init__(self, encoded: Encoded, shifts: tuple[int, ...]) -> None:
         self.encoded = encoded
+        self.shifts = shifts
         self.made: dict[int, Array] = {}
 
     def __getitem__(self, column: int) -> Array:
         if column not in self.made:
             indices, table = self.encoded[column]
-            self.made[column] = table[indices]
+            self.made[column] = (table + self.shifts[column])[indices]
         return self.made[column]
 
 
@@ -50,26 +60,31 @@ class Tally:
     ----------
     packing : Packing
     request : Request
+    shifts : tuple of int
+        1 for a column with missing values, which then have code 0; else 0.
     flush_rows : int
         Rows after which the uint32 tables are emptied into int64, before any cell can wrap.
     """
 
-    def __init__(self, packing: Packing, request: Request, flush_rows: int) -> None:
+    def __init__(self, packing: Packing, request: Request, shifts: tuple[int, ...], flush_rows: int) -> None:
         self.packing = packing
         self.request = request
+        self.shifts = shifts
         self.flush_rows = flush_rows
         self.flat: dict[Channel, Array] = {}
         self.tables: list[Array] | None = None
+        self.scattered = 0
+        self.buffer: Array | None = None
         self.held = 0
         self.pending: dict[int, list[_Piece]] = {g: [] for g in packing.sorted_groups}
 
-    def holds(self, sizes: tuple[int, ...]) -> bool:
+    def holds(self, sizes: tuple[int, ...], shifts: tuple[int, ...]) -> bool:
         """Whether every code fits the packing."""
-        return all(s <= c for s, c in zip(sizes, self.packing.sizes, strict=True))
+        return shifts == self.shifts and all(s <= c for s, c in zip(sizes, self.packing.sizes, strict=True))
 
     def update(self, encoded: Encoded, weights: dict[Channel, Array], n: int) -> None:
         """Count one batch of ``n`` rows; ``weights`` holds an array per channel, or nothing."""
-        codes = _Codes(encoded)
+        codes = _Codes(encoded, self.shifts)
         if self.request.weights is not None:
             for channel, values in weights.items():
                 self._weigh(codes, channel, values)
@@ -84,40 +99,74 @@ class Tally:
     # -- one cell increment per row and table
 
     def _scatter_all(self, encoded: Encoded, n: int) -> None:
-        if not self.packing.scatters:
-            return
-        if self.held + n > self.flush_rows:
+        if self.packing.narrow is not None:
+            self._gather(encoded, n)
+        if self.packing.wide:
+            self._scatter_wide(encoded, n)
+
+    def _gather(self, encoded: Encoded, n: int) -> None:
+        """Append the supercolumns of bytes to the buffer; a full buffer is counted."""
+        room = min(self.packing.buffer_rows, self.flush_rows)
+        for start in range(0, n, room):
+            stop = min(start + room, n)
+            if self.buffer is None or self.held + stop - start > self.buffer.shape[1]:
+                self._count_buffer()
+                self.buffer = np.empty((len(self.packing.supercolumns), room), np.uint8)
+            for number in range(len(self.packing.supercolumns)):
+                if self.packing.super_size(number) <= SUPER_SIZE:
+                    out = self.buffer[number, self.held : self.held + stop - start]
+                    self._pack(encoded, number, out, start)
+            self.held += stop - start
+
+    def _count_buffer(self) -> None:
+        from infolake.kernels import count_pairs
+
+        if self.buffer is not None and self.packing.narrow is not None:
+            rows = self.buffer[:, : self.held]
+            arguments = (rows, *self.packing.narrow.arguments, self._channel(COUNT[0]))
+            count_pairs(*arguments)
+        self.buffer, self.held = None, 0
+
+    def _scatter_wide(self, encoded: Encoded, n: int) -> None:
+        if self.scattered + n > self.flush_rows:
             self._flush()
-        packed = [self._pack(encoded, s) for s in range(len(self.packing.supercolumns))]
+        needed = sorted({s for scatter in self.packing.wide for s in scatter.supers})
+        packed = {s: self._packed(encoded, s, n) for s in needed}
         if not self.packing.keeps_tables:
-            for scatter in self.packing.scatters:
+            for scatter in self.packing.wide:
                 self._spread(scatter, self._count(scatter, packed, self._blank(scatter)))
             return
         if self.tables is None:
-            self.tables = [self._blank(s) for s in self.packing.scatters]
-        self.held += n
-        for scatter, table in zip(self.packing.scatters, self.tables, strict=True):
+            self.tables = [self._blank(s) for s in self.packing.wide]
+        self.scattered += n
+        for scatter, table in zip(self.packing.wide, self.tables, strict=True):
             self._count(scatter, packed, table)
 
     def _blank(self, scatter: Scatter) -> Array:
         return np.zeros(self.packing.table_cells(scatter), np.uint32)
 
-    def _pack(self, encoded: Encoded, number: int) -> Array:
-        """Return the codes of a supercolumn: each column's table carries its stride."""
+    def _packed(self, encoded: Encoded, number: int, n: int) -> Array:
+        kind = np.uint8 if self.packing.super_size(number) <= SUPER_SIZE else np.int32
+        out = np.empty(n, kind)
+        self._pack(encoded, number, out, 0)
+        return out
+
+    def _pack(self, encoded: Encoded, number: int, out: Array, start: int) -> None:
+        """Write the codes of a supercolumn: each column's table carries its stride."""
         from infolake.kernels import pack_add, pack_first
 
-        columns = self.packing.supercolumns[number]
         stride = self.packing.super_size(number)
-        kind = np.uint8 if stride <= 256 else np.int32
-        out = np.empty(len(encoded[columns[0]][0]), kind)
-        for place, column in enumerate(columns):
+        for place, column in enumerate(self.packing.supercolumns[number]):
             stride //= self.packing.sizes[column]
             indices, table = encoded[column]
             step = pack_first if place == 0 else pack_add
-            step(indices, (table * stride).astype(kind), out)
-        return out
+            step(
+                indices[start : start + len(out)],
+                ((table + self.shifts[column]) * stride).astype(out.dtype),
+                out,
+            )
 
-    def _count(self, scatter: Scatter, packed: list[Array], table: Array) -> Array:
+    def _count(self, scatter: Scatter, packed: dict[int, Array], table: Array) -> Array:
         from infolake.kernels import scatter_one, scatter_two
 
         if len(scatter.supers) == 1:
@@ -129,10 +178,11 @@ class Tally:
 
     def _flush(self) -> None:
         """Empty the tables into the flat counts."""
-        for scatter, table in zip(self.packing.scatters, self.tables or [], strict=False):
+        self._count_buffer()
+        for scatter, table in zip(self.packing.wide, self.tables or [], strict=False):
             self._spread(scatter, table)
             table[:] = 0
-        self.held = 0
+        self.scattered = 0
 
     def _spread(self, scatter: Scatter, table: Array) -> None:
         """Marginalize a table into the groups it holds."""
@@ -233,7 +283,9 @@ class Tally:
         index, offsets = self.request.groups.index, self.packing.offsets
         chosen = np.flatnonzero((offsets >= 0) & dense)
         sizes = np.array(self.packing.sizes, np.int64)
-        realigned((source, offsets[chosen], sizes), index[chosen], maps, (target[0], target[1][chosen], target[2]))
+        realigned(
+            (source, offsets[chosen], sizes), index[chosen], maps, (target[0], target[1][chosen], target[2])
+        )
         sparse = {}
         for group in np.flatnonzero((offsets >= 0) & ~dense).tolist():
             start, shape = int(offsets[group]), self._sizes(group)
@@ -257,12 +309,13 @@ class Tally:
     def _canonical_codes(self, encoders: list[Any]) -> tuple[list[Array], tuple[Levels, ...]]:
         """Return, for each column, leaf code -> canonical code, and the levels that occur."""
         columns, first = np.unique(self.request.groups.index, return_index=True)
-        group_of = dict(zip(columns.tolist(), (first // self.request.groups.index.shape[1]).tolist(), strict=True))
+        group_of = dict(
+            zip(columns.tolist(), (first // self.request.groups.index.shape[1]).tolist(), strict=True)
+        )
         maps, levels = [], []
         for column, encoder in enumerate(encoders):
             used = self._used(column, group_of.get(column))
-            edges = None if isinstance(encoder, ColumnEncoder) else encoder.edges
-            found, table = _canonical(encoder.values, used, edges)
+            found, table = _canonical(encoder.values, used, encoder.edges, self.shifts[column])
             maps.append(table)
             levels.append(found)
         return maps, tuple(levels)
@@ -276,8 +329,8 @@ class Tally:
         start = int(self.packing.offsets[group])
         if start < 0:
             for piece in self.pending[group]:
-                some = np.any([v != 0 for v in piece.values.values()], axis=0)
-                used[piece.codes[some, axis]] = True
+                for value in piece.values.values():
+                    used[piece.codes[value != 0, axis]] = True
             return used
         sizes = self._sizes(group)
         for flat in self.flat.values():
@@ -286,13 +339,15 @@ class Tally:
         return used
 
 
-def _canonical(values: pa.Array, used: Array, edges: Any) -> tuple[Levels, Array]:
-    """Sort the used levels; return them and the map from leaf code (0 is missing) to canonical code."""
-    occurs = np.flatnonzero(used[1 : len(values) + 1])
-    levels, codes = canonical(values.take(pa.array(occurs)), bool(used[0]), edges)
+def _canonical(values: pa.Array, used: Array, edges: Any, shift: int) -> tuple[Levels, Array]:
+    """Sort the used levels; return them and the map from a leaf's shifted codes to canonical codes."""
+    occurs = np.flatnonzero(used[shift : len(values) + shift])
+    missing = bool(shift and used[0])
+    levels, codes = canonical(values.take(pa.array(occurs)), missing, edges)
     table = np.zeros(len(used), np.int64)
-    table[occurs + 1] = codes
-    table[0] = len(levels) - 1 if used[0] else 0
+    table[occurs + shift] = codes
+    if missing:
+        table[0] = len(levels) - 1
     return levels, table
 
 
@@ -317,7 +372,9 @@ def _combined(pieces: list[_Piece], sizes: Array) -> _Piece:
     """Add pieces of one group."""
     channels = sorted({c for p in pieces for c in p.values})
     codes = np.concatenate([p.codes for p in pieces])
-    rows = [np.concatenate([p.values.get(c, np.zeros(len(p.codes), np.int64)) for p in pieces]) for c in channels]
+    rows = [
+        np.concatenate([p.values.get(c, np.zeros(len(p.codes), np.int64)) for p in pieces]) for c in channels
+    ]
     values = np.stack(rows) if rows else np.zeros((0, len(codes)), np.int64)
     found = grouped(codes, values, sizes)
     return _Piece(found.codes, dict(zip(channels, found.values, strict=True)))
