@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 SUPER_SIZE = 256
 SCATTER_CELLS = 1 << 21
 DIRECT_CELLS = 1 << 22
+LEAF_CELLS = 1 << 25
 KEPT_BYTES = 64 << 20
 BUFFER_BYTES = 64 << 20
 
@@ -183,7 +184,7 @@ def plan(sizes: tuple[int, ...], groups: Groups, scatter_cells: int = SCATTER_CE
     super_of, position = _places(packed, len(sizes))
     products = _products(np.array(sizes, np.float64), index)
     offsets = np.full(len(index), -1, np.int64)
-    dense = products <= DIRECT_CELLS
+    dense = _within_budget(products)
     ends = np.cumsum(np.where(dense, products, 0)).astype(np.int64)
     offsets[dense] = (ends - np.where(dense, products, 0).astype(np.int64))[dense]
     keys, by_table = _tables(super_of, index, dense)
@@ -198,6 +199,15 @@ def plan(sizes: tuple[int, ...], groups: Groups, scatter_cells: int = SCATTER_CE
     cells = int(ends[-1]) if len(ends) else 0
     by_sort = tuple(np.flatnonzero(~dense).tolist())
     return Packing(sizes, packed, tuple(scatters), tuple(direct), by_sort, cells, offsets)
+
+
+def _within_budget(products: Array) -> Array:
+    """Return which groups get a table: the small ones first, as long as all of them fit a leaf."""
+    order = np.argsort(products, kind="stable")
+    fits = (products[order] <= DIRECT_CELLS) & (np.cumsum(products[order]) <= LEAF_CELLS)
+    dense = np.empty(len(products), np.bool_)
+    dense[order] = fits
+    return dense
 
 
 def _places(packed: tuple[tuple[int, ...], ...], n: int) -> tuple[Array, Array]:

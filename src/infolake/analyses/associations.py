@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from infolake.analyses.scores import check_missing, names_of, refuse_options
 from infolake.errors import UsageError, nearest
 from infolake.measures import catalogue
 from infolake.summaries.joint_counts import JointCounts
@@ -60,8 +61,8 @@ def associations(
     Returns
     -------
     pandas.DataFrame
-        A row per cell that holds rows: ``x``'s level, ``y``'s level, ``count``, ``count_x``, ``count_y`` and a
-        column per measure. A data column that bears one of these names gets the suffix ``_level``.
+        A row per cell that holds rows: ``x``'s level, ``y``'s level, ``count``, ``count_x``, ``count_y``
+        and a column per measure. A data column that bears one of these names gets the suffix ``_level``.
 
     Examples
     --------
@@ -75,6 +76,9 @@ def associations(
     """
     chosen = cell_measures(measures)
     catalogue.log_base(base)
+    check_missing(missing)
+    if isinstance(min_count, bool) or not isinstance(min_count, (int, float, np.number)):
+        raise UsageError("min_count is a number", found=repr(min_count)[:120])
     if x == y:
         raise UsageError("associations need two different columns", found=f"{x!r} twice")
     table = _table(data, x, y, missing, filters=filters, bins=bins, weights=weights)
@@ -90,13 +94,10 @@ def associations(
 
 def cell_measures(names: str | Sequence[str]) -> list[catalogue.Measure]:
     """Return measures of cells by name; UsageError for others."""
-    names = [names] if isinstance(names, str) else list(names)
-    found = list({m.name: m for m in map(catalogue.get, names)}.values())
+    names = names_of(names)
+    found = list({m.name: m for m in (catalogue.get(n, per_cell=True) for n in names)}.values())
     if not found:
         raise UsageError("no measures to compute", next="see il.measures()")
-    for measure in found:
-        if not measure.per_cell:
-            raise UsageError(f"{measure.name} has one value per table", next="ask il.score for it")
     return found
 
 
@@ -107,16 +108,14 @@ def _positive(top: int) -> int:
 
 
 def _table(data: Any, x: str, y: str, missing: str, **options: Any) -> ContingencyTable:
-    from infolake.analyses.scores import _refuse_options
-
     if isinstance(data, JointCounts):
-        _refuse_options(data, missing, options)
+        refuse_options(data, missing, options)
         counts = data
     else:
         from infolake.analyses.counts import count
 
         counting = "pairwise" if missing == "level" else missing
-        counts = count(data, [(x, y)], missing=counting, **options)  # type: ignore[assignment]
+        counts = count(data, [(x, y)], missing=counting, **options)
     return counts.table(x, y, missing=missing if missing == "level" else "pairwise")
 
 
@@ -125,7 +124,7 @@ def _frame(table: ContingencyTable, measures: list[catalogue.Measure], base: flo
 
     batch = table.batch()
     taken = {*COUNTS, *(m.name for m in measures)}
-    names = [f"{c}_level" if c in taken else c for c in table.columns]
+    names = _level_names(table.columns, taken)
     columns: dict[str, Any] = {
         names[0]: _labels(table.levels[0], batch.rows),
         names[1]: _labels(table.levels[1], batch.cols),
@@ -136,6 +135,18 @@ def _frame(table: ContingencyTable, measures: list[catalogue.Measure], base: flo
     for measure in measures:
         columns[measure.name] = measure.evaluate(batch, base=base)
     return pd.DataFrame(columns)
+
+
+def _level_names(columns: Sequence[str], taken: set[str]) -> list[str]:
+    """Return the columns' names, with the suffix ``_level`` (more than one, if need be) where taken."""
+    free = {c for c in columns if c not in taken}
+    names = []
+    for column in columns:
+        name = column
+        while name in taken or (name != column and name in free):
+            name += "_level"
+        names.append(name)
+    return names
 
 
 def _labels(levels: Sequence[Any], codes: Array) -> Any:
@@ -151,9 +162,11 @@ def _labels(levels: Sequence[Any], codes: Array) -> Any:
 def _sort_key(sort_by: str | None, measures: list[catalogue.Measure], frame: pd.DataFrame) -> Any:
     if sort_by in COUNTS:
         return lambda f: -f[sort_by].to_numpy()
-    measure = measures[0] if sort_by is None else catalogue.get(sort_by)
+    measure = measures[0] if sort_by is None else catalogue.get(sort_by, per_cell=True)
     if measure.name not in frame:
         known = [*COUNTS, *(m.name for m in measures)]
-        raise UsageError(f"cannot sort by {sort_by!r}: {nearest(str(sort_by), known)}", next="add it to measures")
+        raise UsageError(
+            f"cannot sort by {sort_by!r}: {nearest(str(sort_by), known)}", next="add it to measures"
+        )
     sign = -1 if measure.best == "high" else 1
     return lambda f: sign * f[measure.name].to_numpy()

@@ -46,7 +46,8 @@ def count(
         Treatment of columns of numbers; see the README. ``None``: floats with more than 16 and integers with
         more than 256 distinct values get 16 equal-frequency bins; all else is exact.
     missing : {"pairwise", "listwise", "error"}
-        Keep missing as a level; leave out rows with any missing value among the counted columns; or refuse it.
+        Keep missing as a level; leave out rows with any missing value among the counted columns; or
+        refuse it.
     weights : str, optional
         Column of non-negative weights; a row of weight w counts as w rows.
     compute : bool

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ class BinRule:
     Parameters
     ----------
     method : {"auto", "exact", "quantile", "uniform", "edges"}
-        "auto" (the default) becomes 16 equal-frequency bins for a float column of more than 16 distinct values and
-        for an integer column of more than 256, else "exact".
+        "auto" (the default) becomes 16 equal-frequency bins for a float column of more than 16 distinct
+        values and for an integer column of more than 256, else "exact".
     bins : int
         Number of bins asked for.
     edges : tuple of numbers
@@ -62,9 +63,9 @@ def parse_rule(column: str, given: Any) -> BinRule:
         return _named(column, given)
     if isinstance(given, Mapping):
         return _described(column, given)
-    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
-        return BinRule("quantile", _number(column, int(given)))
-    if isinstance(given, (Sequence, np.ndarray)):
+    if isinstance(given, (int, np.integer)):
+        return BinRule("quantile", _number(column, given))
+    if isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, bytes):
         return BinRule("edges", max(len(given) - 1, 0), _edges(column, given))
     raise _bad(column, given)
 
@@ -78,7 +79,7 @@ def _named(column: str, given: str) -> BinRule:
 def _described(column: str, given: Mapping[str, Any]) -> BinRule:
     unknown = set(given) - {"method", "bins"}
     if unknown:
-        name = sorted(map(str, unknown))[0]
+        name = min(map(str, unknown))
         raise UsageError(f"bins of {column!r}: unknown key {name!r}, {nearest(name, ('method', 'bins'))}")
     method = given.get("method", "quantile")
     if method not in METHODS:
@@ -87,14 +88,14 @@ def _described(column: str, given: Mapping[str, Any]) -> BinRule:
 
 
 def _number(column: str, bins: Any) -> int:
-    if isinstance(bins, bool) or not isinstance(bins, int) or not 1 <= bins <= 65536:
+    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= 65536:
         raise _bad(column, bins)
-    return bins
+    return int(bins)
 
 
 def _edges(column: str, given: Sequence[Any] | np.ndarray[Any, Any]) -> Edges:
     edges = tuple(_plain(column, e) for e in given)
-    if len(edges) < 2 or any(not a < b for a, b in zip(edges, edges[1:], strict=False)):
+    if len(edges) < 2 or any(not a < b for a, b in pairwise(edges)):
         raise UsageError(
             f"bins of {column!r}: edges must ascend",
             expected="at least two numbers, each above the one before",
@@ -108,7 +109,7 @@ def _plain(column: str, edge: Any) -> int | float:
         edge = edge.item()
     if isinstance(edge, Decimal):
         edge = float(edge)
-    if isinstance(edge, bool) or not isinstance(edge, (int, float)) or edge != edge:
+    if isinstance(edge, bool) or not isinstance(edge, (int, float)) or math.isnan(edge):
         raise _bad(column, edge)
     return edge
 
@@ -116,7 +117,8 @@ def _plain(column: str, edge: Any) -> int | float:
 def _bad(column: str, found: Any) -> UsageError:
     return UsageError(
         f"bins of {column!r} make no sense",
-        expected='a number of bins from 1 to 65536, "exact", ascending edges, or {"method": "quantile", "bins": 16}',
+        expected='a number of bins from 1 to 65536, "exact", ascending edges, or '
+        '{"method": "quantile", "bins": 16}',
         found=repr(found)[:120],
     )
 
@@ -144,15 +146,20 @@ def merged_edges(values: Sequence[int | float]) -> Edges:
     return edges if len(edges) > 1 else (*edges, *edges)
 
 
-def uniform_edges(column: str, low: int | float, high: int | float, bins: int) -> Edges:
+def uniform_edges(column: str, low: float, high: float, bins: int) -> Edges:
     """Return the edges of ``bins`` intervals of equal width from ``low`` to ``high``."""
     if math.isinf(low) or math.isinf(high):
         raise BinRangeError(
             f"column {column!r} has infinite values: intervals of equal width do not exist",
             next='use {"method": "quantile"} or give edges',
         )
-    inner = [low + (high - low) * (k / bins) for k in range(1, bins)]
+    inner = [_between(low, high, k / bins) for k in range(1, bins)]
     return merged_edges([low, *(e for e in inner if low < e < high), high])
+
+
+def _between(low: float, high: float, share: float) -> float:
+    width = high - low
+    return low * (1 - share) + high * share if math.isinf(width) else low + width * share
 
 
 def interval_labels(edges: Edges) -> list[str]:
@@ -164,12 +171,12 @@ def interval_labels(edges: Edges) -> list[str]:
     ['[0.5, 2)', '[2, 3.25]']
     """
     names = [_number_text(e) for e in edges]
-    pairs = list(zip(names, names[1:], strict=False))
+    pairs = list(pairwise(names))
     last = len(pairs) - 1
     return [f"[{a}, {b}{']' if i == last else ')'}" for i, (a, b) in enumerate(pairs)]
 
 
-def _number_text(edge: int | float) -> str:
+def _number_text(edge: float) -> str:
     text = repr(edge)
     return text.removesuffix(".0")
 
@@ -179,7 +186,8 @@ def cuts(edges: Edges, integer: bool) -> np.ndarray[Any, Any]:
     inner = edges[1:-1]
     if not integer:
         return np.array(inner, np.float64)
-    return np.array([_clipped(math.ceil(e)) for e in inner if not math.isinf(e)], np.int64)
+    # no int64 reaches a cut beyond 2**63 - 1
+    return np.array([_clipped(math.ceil(e)) for e in inner if e <= 2**63 - 1], np.int64)
 
 
 def _clipped(value: int) -> int:
@@ -193,4 +201,6 @@ def limits(edges: Edges, integer: bool) -> tuple[int | float, int | float]:
         return float(low), float(high)
     lowest = -(2**63) if low == -math.inf else math.ceil(low)
     highest = 2**63 - 1 if high == math.inf else math.floor(high)
+    if lowest > 2**63 - 1 or highest < -(2**63):
+        return 1, 0  # no integer of 64 bits lies inside
     return _clipped(lowest), _clipped(highest)

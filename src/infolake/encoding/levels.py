@@ -89,7 +89,8 @@ def sort_indices(values: pa.Array) -> Codes:
     """Return positions that sort ``values`` by value (bytewise for strings)."""
     if len(values) == 0 or pa.types.is_null(values.type):
         return np.arange(len(values), dtype=np.int64)
-    return pc.sort_indices(values).to_numpy().astype(np.int64)
+    order: Codes = pc.sort_indices(values).to_numpy().astype(np.int64)
+    return order
 
 
 def union(parts: Sequence[Levels]) -> tuple[Levels, list[Codes]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dask.task_spec import List, Task, TaskRef
+from dask.task_spec import List, TaskRef
 
 from infolake.errors import ChangedInputError
-from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts, token
+from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts
 from infolake.reduction.leaf import bins_leaf, count_leaf
 from infolake.reduction.planning import CountPlan
 from infolake.summaries import joint_counts, quantiles
@@ -50,8 +49,10 @@ def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[K
     pieces, below = _pieces(plan, graph)
     steps = _edge_steps(plan, graph, pieces, below, split_every)
     name = f"infolake-request-{plan.token}"
-    request: Any = plan.request if not steps else TaskRef(
-        graph.one(name, _resolved, plan.request, TaskRef(steps[-1]), below={_layer(steps[-1])})
+    request: Any = (
+        plan.request
+        if not steps
+        else TaskRef(graph.one(name, _resolved, plan.request, TaskRef(steps[-1]), below={_layer(steps[-1])}))
     )
     leaves = graph.leaves(
         f"infolake-count-{plan.token}",
@@ -59,7 +60,9 @@ def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[K
         [(request, plan.selection, piece) for piece in pieces],
         {*below, *([name] if steps else [])},
     )
-    total = graph.tree(f"infolake-add-{plan.token}", add_counts, leaves, f"infolake-count-{plan.token}", split_every)
+    total = graph.tree(
+        f"infolake-add-{plan.token}", add_counts, leaves, f"infolake-count-{plan.token}", split_every
+    )
     checked = f"infolake-check-{plan.token}"
     key = graph.one(checked, _checked, TaskRef(total), plan.source_rows, below={_layer(total)})
     return graph, key, steps[:-1]
@@ -77,7 +80,7 @@ def _pieces(plan: CountPlan, graph: Graph) -> tuple[list[Any], set[str]]:
 def _edge_steps(
     plan: CountPlan, graph: Graph, pieces: list[Any], below: set[str], split_every: int | None
 ) -> list[Key]:
-    """Add the passes that find bin edges; return the keys of what each pass is told, and of the last answer."""
+    """Add the passes that find bin edges; return the keys of what each is told, and of the last answer."""
     if not plan.first_pass.open:
         return []
     step = graph.one(f"infolake-pass-0-{plan.token}", _same, plan.first_pass)
@@ -139,5 +142,3 @@ def _checked(counts: JointCounts, planned: int | None) -> JointCounts:
             effect="nothing published",
         )
     return counts
-
-

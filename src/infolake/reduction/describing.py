@@ -40,9 +40,17 @@ def facts(plan: CountPlan) -> list[tuple[str, str]]:
     read = [("rows", rows)]
     if source is not None:
         files = f"{len(source.inputs):,} {source.kind}"
-        pruned = f", {source.pruned_files:,} left out by filters on folder names" if source.pruned_files else ""
+        pruned = (
+            f", {source.pruned_files:,} left out by filters on folder names" if source.pruned_files else ""
+        )
         read = [("inputs", files + pruned), *read, ("decoded", f"about {size(n_bytes)}")]
-    return [*read, ("tasks", f"{plan.n_leaves:,} per pass"), ("passes", passes(plan)), ("groups", groups(plan)), *held(plan)]
+    return [
+        *read,
+        ("tasks", f"{plan.n_leaves:,} per pass"),
+        ("passes", passes(plan)),
+        ("groups", groups(plan)),
+        *held(plan),
+    ]
 
 
 def passes(plan: CountPlan) -> str:
@@ -50,7 +58,8 @@ def passes(plan: CountPlan) -> str:
     open_columns = plan.first_pass.open
     if not open_columns:
         return "1 to count"
-    return f"1 to count, and 2 (at most {plan.passes}) over {len(open_columns):,} columns of numbers for bin edges"
+    many = f"{len(open_columns):,} columns of numbers"
+    return f"1 to count, and 2 (at most {plan.passes}) over {many} for bin edges"
 
 
 def groups(plan: CountPlan) -> str:
@@ -73,13 +82,15 @@ def held(plan: CountPlan) -> list[tuple[str, str]]:
     known = tuple(max(1, plan.levels[c] + 1) for c in plan.request.columns)
     packed = packing_plan(known, plan.request.groups)
     dense = int((cells <= DENSE_CELLS).sum())
-    return [
-        ("tables", f"{dense:,} dense, {len(cells) - dense:,} sparse, about {cells.sum():,.0f} cells, "
-                   f"at most {size(float(cells.sum()) * CELL_BYTES)} while merging (estimated from a sample)"),
-        ("packing", f"{len(known):,} columns in {len(packed.supercolumns):,} supercolumns, "
-                    f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting"),
-        limit,
-    ]  # fmt: skip
+    tables = (
+        f"{dense:,} dense, {len(cells) - dense:,} sparse, about {cells.sum():,.0f} cells, "
+        f"at most {size(float(cells.sum()) * CELL_BYTES)} while merging (estimated from a sample)"
+    )
+    packing = (
+        f"{len(known):,} columns in {len(packed.supercolumns):,} supercolumns, "
+        f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting"
+    )
+    return [("tables", tables), ("packing", packing), limit]
 
 
 def columns(plan: CountPlan) -> list[tuple[str, str, str, str]]:
@@ -109,7 +120,8 @@ def as_html(plan: CountPlan) -> str:
     """Return the plan as two HTML tables."""
     top = "".join(f"<tr><th>{escape(n)}</th><td>{escape(w)}</td></tr>" for n, w in facts(plan))
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>" for row in columns(plan)[:MOST_COLUMNS]
+        "<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>"
+        for row in columns(plan)[:MOST_COLUMNS]
     )
     head = "<tr><th>column</th><th>type</th><th>levels</th><th>treatment</th></tr>"
     return f"<table>{top}</table><table>{head}{body}</table>"

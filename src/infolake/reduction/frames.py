@@ -41,7 +41,7 @@ def is_frame(data: object) -> bool:
 
 def frame_schema(frame: Any) -> dict[str, pa.DataType]:
     """Return the canonical types that a Dask DataFrame promises; object columns hold strings."""
-    found = memory.to_table(frame._meta)
+    found = memory.to_table(frame._meta, list)
     assert found is not None
     return {str(f.name): _type(f.name, f.type) for f in found[1].schema}
 
@@ -58,11 +58,16 @@ def open_frame(frame: Any, columns: Sequence[str]) -> FrameInput:
     schema = frame_schema(frame)
     for column in columns:
         if column not in schema:
-            raise UnknownColumnError(f"unknown column {column!r}: {nearest(column, schema)}", where="the Dask frame")
-    chosen = frame[list(columns)].optimize()
+            raise UnknownColumnError(
+                f"unknown column {column!r}: {nearest(column, schema)}", where="the Dask frame"
+            )
+    labels = {str(label): label for label in frame.columns}
+    chosen = frame[[labels[c] for c in columns]].optimize()
     graph, keys = chosen.__dask_graph__(), _flat(chosen.__dask_keys__())
     if not isinstance(graph, HighLevelGraph):
-        graph = HighLevelGraph({f"frame-{chosen._name}": MaterializedLayer(dict(graph))}, {f"frame-{chosen._name}": set()})
+        graph = HighLevelGraph(
+            {f"frame-{chosen._name}": MaterializedLayer(dict(graph))}, {f"frame-{chosen._name}": set()}
+        )
     return FrameInput(str(chosen._name), {c: schema[c] for c in columns}, graph, keys)
 
 

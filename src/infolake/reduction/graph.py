@@ -40,7 +40,11 @@ class Graph:
     dependencies: dict[str, set[str]] = field(default_factory=dict)
 
     def add_layer(
-        self, name: str, tasks: Iterable[Task], below: Iterable[str] = (), annotations: dict[str, Any] | None = None
+        self,
+        name: str,
+        tasks: Iterable[Task],
+        below: Iterable[str] = (),
+        annotations: dict[str, Any] | None = None,
     ) -> list[Key]:
         """Add a stage that depends on the stages ``below``; return its keys."""
         mapping = {task.key: task for task in tasks}
@@ -53,14 +57,23 @@ class Graph:
         return self.add_layer(name, [Task(name, function, *arguments)], below)[0]
 
     def leaves(
-        self, name: str, function: Callable[..., Any], arguments: Sequence[Sequence[Any]], below: Iterable[str] = ()
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: Sequence[Sequence[Any]],
+        below: Iterable[str] = (),
     ) -> list[Key]:
         """Add a stage of one task per partition; a lost or failed one is tried again."""
         tasks = [Task((name, i), function, *given) for i, given in enumerate(arguments)]
         return self.add_layer(name, tasks, below, {"retries": config.number("retries")})
 
     def tree(
-        self, name: str, function: Callable[..., Any], keys: Sequence[Key], below: str, split_every: int | None = None
+        self,
+        name: str,
+        function: Callable[..., Any],
+        keys: Sequence[Key],
+        below: str,
+        split_every: int | None = None,
     ) -> Key:
         """Add stages that merge ``split_every`` values at a time until one is left."""
         width = max(2, split_every or config.number("split-every"))
@@ -121,7 +134,7 @@ def _first(results: Sequence[Any]) -> Any:
     return results[0]
 
 
-def _rebuilt(kind: type[Lazy], key: Key, graph: Any, *, rename: dict[str, str] | None = None) -> Lazy:
+def _rebuilt(graph: Any, kind: type[Lazy], key: Key, *, rename: dict[str, str] | None = None) -> Lazy:
     if rename:
         key = (rename.get(key[0], key[0]), *key[1:]) if isinstance(key, tuple) else rename.get(key, key)
     name = key[0] if isinstance(key, tuple) else key

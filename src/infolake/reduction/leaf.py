@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from infolake.encoding.columns import is_missing
-from infolake.errors import MissingValueError, SchemaError
+from infolake.errors import DataError, MissingValueError, SchemaError
 from infolake.sources import Partition, canonical, filter_mask, memory, read_partitions
 from infolake.summaries.counting import LeafCounter
 from infolake.summaries.joint_counts import JointCounts
@@ -84,12 +85,12 @@ def frame_table(frame: Any, types: dict[str, str], columns: list[str]) -> pa.Tab
 
 def selected(
     pieces: Sequence[Any], wanted: Iterable[str], selection: Selection
-) -> Iterator[tuple[pa.Table, Ledger]]:
-    """Yield the rows that count, batch by batch, with the ledger of the batch."""
+) -> Iterator[tuple[str, pa.Table, Ledger]]:
+    """Yield where rows come from, those that count, batch by batch, and the ledger of the batch."""
     columns = selection.columns(wanted)
     for where, promised, table in rows(pieces, columns, selection):
         kept, ledger = _choose(table, selection, where)
-        yield kept, replace(ledger, rows_footer=ledger.rows_read if promised is None else promised)
+        yield where, kept, replace(ledger, rows_footer=ledger.rows_read if promised is None else promised)
 
 
 def _choose(table: pa.Table, selection: Selection, where: str) -> tuple[pa.Table, Ledger]:
@@ -144,10 +145,23 @@ def _each(
     pieces: Sequence[Any], wanted: Iterable[str], selection: Selection, update: Callable[[pa.Table], None]
 ) -> Ledger:
     total = Ledger()
-    for table, ledger in selected(pieces, wanted, selection):
-        update(table)
+    for where, table, ledger in selected(pieces, wanted, selection):
+        with _told(where):
+            update(table)
         total += ledger
     return total
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Say in an error about values where the rows come from, and that nothing came of it."""
+    try:
+        yield
+    except DataError as error:
+        place = error.fields["where"]
+        error.fields["where"] = f"{where}, {place}" if place else where
+        error.fields["effect"] = error.fields["effect"] or "nothing counted, nothing published"
+        raise
 
 
 def _where(pieces: Sequence[Any]) -> str:

@@ -164,8 +164,13 @@ def _check_arguments(asked: Asked) -> None:
         )
     if not isinstance(asked.groups, str):
         _check_listed(asked.groups)
+    if not isinstance(asked.groups, str) and asked.columns is not None:
+        raise UsageError("groups=[...] names its columns itself", next="leave columns= out")
     if asked.target is not None and asked.groups != "pairs":
         raise UsageError("a target goes with groups='pairs'", found=f"groups={printable(asked.groups)!r}")
+    for name, value in (("target", asked.target), ("weights", asked.weights)):
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name} is the name of a column", found=printable(repr(value)))
     if isinstance(asked.columns, str):
         raise UsageError("columns is a list of names", found=f"the text {printable(asked.columns)!r}")
     if asked.columns is not None and not list(asked.columns):

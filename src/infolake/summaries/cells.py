@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from infolake.packing import Groups
-from infolake.summaries.exact import carried, to_floats
+from infolake.summaries.exact import BASE_BITS, carried, scaled, to_floats
 
 Array = np.ndarray[Any, Any]
 Channel = tuple[str, int]
@@ -187,14 +187,22 @@ def settle(
     return tuple(rows), parts[0], kept
 
 
-def amounts(channels: tuple[Channel, ...], values: Array, name: str = "") -> Array:
-    """Return what cells count: int64 for rows and integer weights, float64 for float weights.
+def amounts(channels: tuple[Channel, ...], values: Array) -> Array:
+    """Return what cells count: int64 for rows and integer weights, float64 for float weights."""
+    if COUNT[0] in channels:
+        counts: Array = values[channels.index(COUNT[0])]
+        return counts
+    return to_floats(_planes(channels, values, "weight"), values.shape[1])
 
-    ``name="square"`` gives the sums of squared weights.
-    """
-    if not name:
-        for i, channel in enumerate(channels):
-            if channel[0] == "count":
-                return values[i]
-    planes = {e: values[i] for i, (n, e) in enumerate(channels) if n == (name or "weight")}
-    return to_floats(planes, values.shape[1])
+
+def effective_numbers(channels: tuple[Channel, ...], values: Array) -> Array:
+    """Return Kish's effective number of rows of each cell: (sum of weights)**2 / sum of squared weights."""
+    squares, exponent = scaled(_planes(channels, values, "square"), values.shape[1])
+    weights = np.ldexp(amounts(channels, values).astype(np.float64), -BASE_BITS // 2 * exponent)
+    with np.errstate(invalid="ignore"):
+        effective: Array = weights**2 / squares
+    return effective
+
+
+def _planes(channels: tuple[Channel, ...], values: Array, name: str) -> dict[int, Array]:
+    return {e: values[i] for i, (n, e) in enumerate(channels) if n == name}

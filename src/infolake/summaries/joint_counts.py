@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,7 @@ from infolake.summaries.cells import (
     to_dense,
     to_sparse,
 )
+from infolake.summaries.exact import BASE_BITS
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
 
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from infolake.summaries.pair_tables import PairTables, StrataTables
-    from infolake.tables import ContingencyTable, TableBatch
+    from infolake.tables import ContingencyTable
 
 LIMIT = 2**63 - 1
 
@@ -82,9 +86,11 @@ class JointCounts:
         """Return the counts of no rows."""
         import pyarrow as pa
 
-        kinds = [pa.int32() if e is not None else t for t, e in zip(request.types, request.edges, strict=True)]
+        kinds = [
+            pa.int32() if e is not None else t for t, e in zip(request.types, request.edges, strict=True)
+        ]
         levels = tuple(Levels(pa.array([], k), edges=e) for k, e in zip(kinds, request.edges, strict=True))
-        channels = COUNT if request.weights is None else ()
+        channels = COUNT if request.integer_weights else ()
         return cls(request, levels, channels, np.zeros((len(channels), 0), np.int64), {}, Ledger())
 
     # -- what it holds
@@ -150,7 +156,8 @@ class JointCounts:
 
     def _sizes(self, group: int) -> Array:
         members = self.request.groups.index[group]
-        return self.layout.sizes[members[members < len(self.columns)]]
+        sizes: Array = self.layout.sizes[members[members < len(self.columns)]]
+        return sizes
 
     # -- laws
 
@@ -181,7 +188,9 @@ class JointCounts:
         if not isinstance(other, JointCounts):
             return NotImplemented
         _same_request([self, other])
-        negative = replace(other, dense=-other.dense, sparse=_negated(other.sparse), ledger=Ledger() - other.ledger)
+        negative = replace(
+            other, dense=-other.dense, sparse=_negated(other.sparse), ledger=Ledger() - other.ledger
+        )
         found = trimmed(_merged([self, negative]))
         _check_not_negative(found)
         return found
@@ -189,16 +198,16 @@ class JointCounts:
     def check(self, where: str = "counts") -> None:
         """Raise LedgerError unless every row is accounted for and every group counts every row."""
         self.ledger.check(where)
-        expected = self.total
-        for group, found in enumerate(self._group_totals()):
-            if found != expected:
-                raise LedgerError(
-                    "internal: the cells of a group do not sum to the rows counted",
-                    where=f"{where}, group {self.request.group_names(group)}",
-                    expected=str(expected),
-                    found=str(found),
-                    effect="nothing published",
-                )
+        totals = self._group_totals()
+        bad = [g for g, found in enumerate(totals) if found != self.total]
+        if bad:
+            raise LedgerError(
+                "internal: the cells of a group do not sum to the rows counted",
+                where=f"{where}, group {self.request.group_names(bad[0])}",
+                expected=str(self.total),
+                found=str(totals[bad[0]]),
+                effect="nothing published",
+            )
 
     @cached_property
     def total(self) -> int:
@@ -207,20 +216,24 @@ class JointCounts:
             return self.ledger.rows_counted
         return self._group_totals()[0] if len(self.request.groups) else 0
 
+    @property
+    def unit(self) -> int:
+        """Exponent of the lowest digit of the counts: 0 for rows and integer weights."""
+        return min((e for n, e in self.channels if n != "square"), default=0)
+
     def _group_totals(self) -> list[int]:
         """Return the exact sum of each group's cells, in units of the lowest exponent of its channel."""
         names = [i for i, (n, _) in enumerate(self.channels) if n != "square"]
-        low = min((self.channels[i][1] for i in names), default=0)
         totals = [0] * len(self.request.groups)
         for i in names:
-            shift = 32 * (self.channels[i][1] - low)
+            shift = BASE_BITS * (self.channels[i][1] - self.unit)
             for group, value in enumerate(self._channel_totals(i)):
                 totals[group] += value << shift
         return totals
 
     def _channel_totals(self, channel: int) -> list[int]:
         running = np.concatenate([[0], np.cumsum(self.dense[channel])])
-        sums = np.diff(running[self.layout.offsets]).tolist()
+        sums: list[int] = np.diff(running[self.layout.offsets]).tolist()
         for group, part in self.sparse.items():
             sums[group] = int(part.values[channel].sum())
         return sums
@@ -245,6 +258,8 @@ class JointCounts:
         from infolake.tables import ContingencyTable
 
         check_policy(missing)
+        if not columns:
+            raise UsageError("a table needs columns", expected=f"one or more of {list(self.columns)}"[:300])
         numbers = [self.request.number(c) for c in columns]
         part = self._marginal(numbers)
         sizes = self.layout.sizes[numbers]
@@ -297,6 +312,126 @@ class JointCounts:
         check_policy(missing)
         return strata_tables(self, pairs, given, missing)
 
+    # -- slices
+
+    def marginal(self, wanted: str | Sequence[str] | Sequence[Sequence[str]]) -> JointCounts:
+        """Return the counts of fewer columns, or of fewer or narrower groups, without a scan.
+
+        Parameters
+        ----------
+        wanted : str, list of str, or list of tuples of str
+            Names: the columns that stay; every group is summed over the others. Tuples: the groups, each
+            within a counted one.
+
+        Raises
+        ------
+        UnknownColumnError
+            Columns that were not counted (together).
+        UsageError
+            Counts made with ``missing="listwise"``, whose left-out rows depend on the columns that go.
+
+        Examples
+        --------
+        >>> import infolake as il, pandas as pd
+        >>> frame = pd.DataFrame({"x": [0, 0, 1], "y": [0, 1, 1], "z": [0, 0, 1]})
+        >>> il.count(frame).marginal(["x", "y"]) == il.count(frame[["x", "y"]])
+        True
+        """
+        from infolake.summaries import slices
+
+        return slices.marginal(self, wanted)
+
+    def where(self, column: str, levels: Any, *, strict: bool = True) -> JointCounts:
+        """Return the counts of the rows at some levels of a column, without a scan.
+
+        Only the groups that hold the column remain: the others do not know its levels.
+
+        Parameters
+        ----------
+        column : str
+        levels : a level or a list of levels
+            As in ``counts.levels``; None is missing.
+        strict : bool
+            Whether a level that does not occur is an error; else it has no rows.
+
+        Raises
+        ------
+        UsageError
+            Weighted counts (they do not say how many rows a level has), or unknown levels.
+
+        Examples
+        --------
+        >>> import infolake as il, pandas as pd
+        >>> frame = pd.DataFrame({"x": [0, 0, 1], "y": [0, 1, 1]})
+        >>> il.count(frame).where("y", 1).table("x").array
+        array([1, 1])
+        """
+        from infolake.summaries import slices
+
+        return slices.where(self, column, levels, strict=strict)
+
+    def drop_levels(self, column: str, levels: Any, *, strict: bool = True) -> JointCounts:
+        """Return the counts of the rows at all other levels; as :meth:`where`.
+
+        Examples
+        --------
+        >>> import infolake as il, pandas as pd
+        >>> il.count(pd.DataFrame({"x": [0, 0, 1], "y": [0, 1, 2]})).drop_levels("y", [0]).n_rows
+        2
+        """
+        from infolake.summaries import slices
+
+        return slices.drop_levels(self, column, levels, strict=strict)
+
+    def merge_levels(self, column: str, merged: Mapping[Any, Any], *, strict: bool = True) -> JointCounts:
+        """Return the counts with levels of a column merged, without a scan.
+
+        Parameters
+        ----------
+        column : str
+            A column that is not binned.
+        merged : dict
+            New level -> the old levels that become it. A new level is of the column's type, or None
+            (missing), or an old level, which then stays.
+        strict : bool
+            Whether an old level that does not occur is an error.
+
+        Examples
+        --------
+        >>> import infolake as il, pandas as pd
+        >>> counts = il.count(pd.DataFrame({"x": ["a", "b", "c"], "y": [0, 1, 1]}))
+        >>> counts.merge_levels("x", {"other": ["b", "c"]}).table("x", "y").to_frame().loc["other", 1].item()
+        2
+        """
+        from infolake.summaries import slices
+
+        return slices.merge_levels(self, column, merged, strict=strict)
+
+    def coarsen(
+        self, column: str, bins: int | Sequence[float] | None = None, *, every: int | None = None
+    ) -> JointCounts:
+        """Return the counts with wider bins of a binned column, without a scan.
+
+        Parameters
+        ----------
+        column : str
+        bins : int or list of numbers, optional
+            How many bins remain (as even in number of old bins as can be), or which edges.
+        every : int, optional
+            Join so many neighbours; the last bin may hold fewer.
+
+        Examples
+        --------
+        >>> import infolake as il, pandas as pd
+        >>> frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "y": [0, 1, 1, 0]})
+        >>> counts = il.count(frame, bins={"x": [0, 1, 2, 4]})
+        >>> counts.coarsen("x", every=2).levels["x"]
+        ('[0, 2)', '[2, 4]')
+        """
+        from infolake.summaries import slices
+
+        return slices.coarsen(self, column, bins, every=every)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the counts to a new folder (Parquet and JSON); equal counts are equal bytes."""
         from infolake.summaries.storage import save
@@ -305,7 +440,9 @@ class JointCounts:
 
     def __repr__(self) -> str:
         groups = self.request.groups
-        shown = ", ".join(f"{c} ({len(s)})" for c, s in list(zip(self.columns, self.level_sets, strict=True))[:8])
+        shown = ", ".join(
+            f"{c} ({len(s)})" for c, s in list(zip(self.columns, self.level_sets, strict=True))[:8]
+        )
         more = f", and {len(self.columns) - 8} more" if len(self.columns) > 8 else ""
         return (
             f"<JointCounts of {self.n_rows:,} rows: {len(groups):,} groups of {len(self.columns):,} columns"
@@ -352,20 +489,24 @@ def _same_request(parts: Sequence[JointCounts]) -> None:
     for part in parts[1:]:
         if part.fingerprint != first.fingerprint:
             mine, other = first.to_json(), part.request.to_json()
-            differ = [k for k in mine if mine[k] != other[k]]
+            differ = [k for k in mine | other if mine.get(k) != other.get(k)]
             raise UsageError(
                 "counts of different things do not add",
                 expected="equal " + ", ".join(differ),
-                found="; ".join(f"{k}: {mine[k]!r} and {other[k]!r}"[:200] for k in differ),
+                found="; ".join(f"{k}: {mine.get(k)!r} and {other.get(k)!r}"[:200] for k in differ),
             )
 
 
 def _check_total(parts: Sequence[JointCounts]) -> None:
-    if parts[0].request.integer_weights and sum(p.total for p in parts) > LIMIT:
+    limit = LIMIT if parts[0].request.integer_weights else sys.float_info.max
+    total = sum((p.total * Fraction(2) ** (BASE_BITS * p.unit) for p in parts), Fraction())
+    if total > limit:
         raise CountOverflowError(
-            "a count would pass 2**63 - 1",
-            expected=f"a total of at most {LIMIT}",
-            found=str(sum(p.total for p in parts)),
+            "a count would pass 2**63 - 1"
+            if limit == LIMIT
+            else "the weights sum to more than the largest float",
+            expected=f"a total of at most {limit}",
+            found=str(math.floor(total)),
         )
 
 
@@ -380,11 +521,17 @@ def _merged(parts: Sequence[JointCounts]) -> JointCounts:
     pieces: dict[int, list[Sparse]] = {}
     for part, codes in zip(parts, maps, strict=True):
         _add_dense(part, codes, channels, target, dense)
-        _collect_sparse(part, codes, channels, target, dense, pieces)
+        for group, moved in _turned(part, codes, channels, target):
+            if target.dense[group]:
+                _place(moved, group, part, target, dense)
+            elif len(moved.codes):
+                pieces.setdefault(group, []).append(moved)
     sparse = {g: _joined(pieces[g], target, request, g) for g in sorted(pieces)}
     ledger = sum((p.ledger for p in parts), Ledger())
     channels, dense, sparse = settle(channels, dense, sparse)
-    return JointCounts(request, levels, channels, dense, {g: s for g, s in sparse.items() if len(s.codes)}, ledger)
+    return JointCounts(
+        request, levels, channels, dense, {g: s for g, s in sparse.items() if len(s.codes)}, ledger
+    )
 
 
 def _all_channels(parts: Sequence[JointCounts]) -> tuple[Channel, ...]:
@@ -402,7 +549,9 @@ def _add_dense(
     _realign(part, maps, channels, target, out)
 
 
-def _realign(part: JointCounts, maps: list[Array], channels: tuple[Channel, ...], target: Layout, out: Array) -> None:
+def _realign(
+    part: JointCounts, maps: list[Array], channels: tuple[Channel, ...], target: Layout, out: Array
+) -> None:
     own = part.layout
     chosen = np.flatnonzero(own.dense & target.dense & (np.diff(own.offsets) > 0))
     values = aligned(part.dense, part.channels, channels)
@@ -429,22 +578,13 @@ def _place(moved: Sparse, group: int, part: JointCounts, target: Layout, out: Ar
     out[:, start:end] += to_dense(moved, sizes)
 
 
-def _collect_sparse(
-    part: JointCounts,
-    maps: list[Array],
-    channels: tuple[Channel, ...],
-    target: Layout,
-    out: Array,
-    pieces: dict[int, list[Sparse]],
-) -> None:
-    """Move the sparse groups, and the dense ones that turn sparse or back."""
+def _turned(
+    part: JointCounts, maps: list[Array], channels: tuple[Channel, ...], target: Layout
+) -> Iterator[tuple[int, Sparse]]:
+    """Yield the sparse groups, and the dense ones that turn sparse, under new codes."""
     turned = np.flatnonzero(part.layout.dense & ~target.dense).tolist()
     for group in sorted({*part.sparse, *turned}):
-        moved = _moved(part, group, maps, channels)
-        if target.dense[group]:
-            _place(moved, group, part, target, out)
-        elif len(moved.codes):
-            pieces.setdefault(group, []).append(moved)
+        yield group, _moved(part, group, maps, channels)
 
 
 def _joined(pieces: list[Sparse], target: Layout, request: Request, group: int) -> Sparse:
@@ -460,7 +600,7 @@ def _negated(sparse: dict[int, Sparse]) -> dict[int, Sparse]:
 
 def _check_not_negative(counts: JointCounts) -> None:
     lowest = min([counts.dense.min(initial=0), *(s.values.min(initial=0) for s in counts.sparse.values())])
-    if lowest < 0 or counts.ledger.rows_counted < 0:
+    if lowest < 0 or min(counts.ledger.values) < 0:
         raise UsageError(
             "the counts to subtract hold rows that these counts do not",
             expected="counts of a part of the same rows",

@@ -79,5 +79,9 @@ class Ledger:
         """Rebuild from :meth:`to_json`."""
         left = stored["left_out"]
         return cls(
-            stored["rows_footer"], stored["rows_read"], stored["rows_counted"], left["filtered"], left["listwise"]
+            stored["rows_footer"],
+            stored["rows_read"],
+            stored["rows_counted"],
+            left["filtered"],
+            left["listwise"],
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infolake.summaries.cells import Sparse, amounts, grouped, row_keys, to_sparse
+from infolake.summaries.cells import Sparse, amounts, effective_numbers, grouped, row_keys, to_sparse
 from infolake.tables import TableBatch
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class PairTables:
         One table per pair.
     n_missing : ndarray, shape (pairs,)
         What the tables leave out for a missing value (rows, or weight).
-    squares : ndarray of float64, shape (pairs,), or None
-        Sums of squared weights of the rows in each table.
+    n_effective : ndarray of float64, shape (pairs,), or None
+        Kish's effective number of rows of each table, where rows carry weights.
     """
 
     batch: TableBatch
     n_missing: Array
-    squares: Array | None
+    n_effective: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,7 @@ class _Listed:
 
 def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]], missing: str) -> PairTables:
     """Read the tables of ``pairs`` off ``counts``."""
-    numbers = np.array([[counts.request.number(x), counts.request.number(y)] for x, y in pairs], np.int64)
-    numbers = numbers.reshape(-1, 2)
+    numbers = _numbers(counts, pairs)
     groups = _groups(counts, numbers)
     cells = _sorted(_gather(counts, numbers, groups))
     sizes = counts.layout.sizes[numbers]
@@ -67,8 +66,20 @@ def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]], missing: 
         np.ascontiguousarray(sizes[:, 0]),
         np.ascontiguousarray(sizes[:, 1]),
     )
-    squares = _sums(counts, cells, kept, len(numbers), "square") if counts.weighted else None
-    return PairTables(batch, _sums(counts, cells, ~kept, len(numbers)), squares)
+    used, left = (_sums(counts, cells, chosen, len(numbers)) for chosen in (kept, ~kept))
+    effective = effective_numbers(counts.channels, used) if counts.weighted else None
+    return PairTables(batch, amounts(counts.channels, left), effective)
+
+
+def _numbers(counts: JointCounts, pairs: Sequence[tuple[str, str]]) -> Array:
+    """Return the positions of the columns of each pair."""
+    place = {c: i for i, c in enumerate(counts.columns)}
+    try:
+        found = np.fromiter((place[c] for pair in pairs for c in pair), np.int64, 2 * len(pairs))
+    except KeyError as error:
+        counts.request.number(error.args[0])
+        raise
+    return found.reshape(-1, 2)
 
 
 def _groups(counts: JointCounts, numbers: Array) -> Array:
@@ -95,11 +106,14 @@ def _gather(counts: JointCounts, numbers: Array, groups: Array) -> _Listed:
     parts = [_dense_cells(counts, dense, groups[dense])] if len(dense) else []
     swapped = np.zeros(len(numbers), bool)
     swapped[dense] = counts.request.groups.index[groups[dense], 0] != numbers[dense, 0]
-    rest = np.setdiff1d(np.arange(len(numbers)), dense)
-    for table in rest.tolist():
-        part = _single(counts, numbers[table].tolist(), int(groups[table]))
+    rest = np.ones(len(numbers), bool)
+    rest[dense] = False
+    for number in np.flatnonzero(rest).tolist():
+        part = _single(counts, numbers[number].tolist(), int(groups[number]))
         parts.append(
-            _Listed(np.full(len(part.codes), table, np.int64), part.codes[:, 0], part.codes[:, 1], part.values)
+            _Listed(
+                np.full(len(part.codes), number, np.int64), part.codes[:, 0], part.codes[:, 1], part.values
+            )
         )
     if not parts:
         none = np.zeros(0, np.int64)
@@ -142,19 +156,21 @@ def _single(counts: JointCounts, numbers: list[int], group: int) -> Sparse:
 
 def _sorted(cells: _Listed) -> _Listed:
     """Order cells by table, row and column."""
-    order = np.lexsort((cells.cols, cells.rows, cells.table))
-    if np.array_equal(order, np.arange(len(order))):
+    width = int(cells.cols.max(initial=0)) + 1
+    within = cells.rows * width + cells.cols
+    step = np.diff(cells.table)
+    if ((step > 0) | ((step == 0) & (np.diff(within) > 0))).all():
         return cells
+    order = np.lexsort((cells.cols, cells.rows, cells.table))
     return _Listed(cells.table[order], cells.rows[order], cells.cols[order], cells.values[:, order])
 
 
-def _sums(counts: JointCounts, cells: _Listed, kept: Array, n_tables: int, name: str = "") -> Array:
-    """Return the exact total of the kept cells of each table."""
+def _sums(counts: JointCounts, cells: _Listed, kept: Array, n_tables: int) -> Array:
+    """Return the exact total of the kept cells of each table, (channels, tables)."""
     bounds = np.searchsorted(cells.table[kept], np.arange(n_tables + 1))
     running = np.zeros((len(counts.channels), int(kept.sum()) + 1), np.int64)
     np.cumsum(cells.values[:, kept], axis=1, out=running[:, 1:])
-    sums = running[:, bounds[1:]] - running[:, bounds[:-1]]
-    return amounts(counts.channels, sums, name)
+    return running[:, bounds[1:]] - running[:, bounds[:-1]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,13 +184,14 @@ class StrataTables:
     groups : ndarray of int64, shape (tables,)
         The pair of each table.
     n_missing : ndarray, shape (pairs,)
-    squares : ndarray of float64, shape (pairs,), or None
+    n_effective : ndarray of float64, shape (pairs,), or None
+        Kish's effective number of rows in each pair's tables, where rows carry weights.
     """
 
     batch: TableBatch
     groups: Array
     n_missing: Array
-    squares: Array | None
+    n_effective: Array | None
 
 
 def strata_tables(
@@ -183,7 +200,7 @@ def strata_tables(
     """Read the tables of ``pairs`` within the levels of ``given`` off ``counts``."""
     parts = [_strata_of(counts, (x, y, *given)) for x, y in pairs]
     kept = [_complete(counts, p, (x, y, *given), missing) for p, (x, y) in zip(parts, pairs, strict=True)]
-    cells = _strata_cells(counts, parts, kept, pairs, given)
+    cells = _strata_cells(counts, parts, kept, given)
     table, first = np.unique(cells.table, return_index=True)
     number = np.searchsorted(table, cells.table)
     pair = np.repeat(np.arange(len(pairs)), [int(k.sum()) for k in kept])[first]
@@ -191,9 +208,9 @@ def strata_tables(
     offsets = np.concatenate([first, [len(number)]]).astype(np.int64)
     amount = amounts(counts.channels, cells.values)
     batch = TableBatch.from_cells(amount, cells.rows, cells.cols, offsets, sizes[pair, 0], sizes[pair, 1])
-    left = [_total(counts, p, ~k) for p, k in zip(parts, kept, strict=True)]
-    squares = [_total(counts, p, k, "square") for p, k in zip(parts, kept, strict=True)] if counts.weighted else None
-    return StrataTables(batch, pair, np.array(left), None if squares is None else np.array(squares))
+    left = _totals(parts, [~k for k in kept])
+    effective = effective_numbers(counts.channels, _totals(parts, kept)) if counts.weighted else None
+    return StrataTables(batch, pair, amounts(counts.channels, left), effective)
 
 
 def _strata_of(counts: JointCounts, columns: tuple[str, ...]) -> Sparse:
@@ -213,7 +230,7 @@ def _complete(counts: JointCounts, part: Sparse, columns: tuple[str, ...], missi
 
 
 def _strata_cells(
-    counts: JointCounts, parts: list[Sparse], kept: list[Array], pairs: Sequence[Any], given: Sequence[str]
+    counts: JointCounts, parts: list[Sparse], kept: list[Array], given: Sequence[str]
 ) -> _Listed:
     """List the kept cells of all pairs by stratum; table numbers ascend but may skip."""
     sizes = counts.layout.sizes[[counts.request.number(c) for c in given]]
@@ -228,9 +245,11 @@ def _strata_cells(
         cols.append(codes[order, 1])
         values.append(part.values[:, keep][:, order])
         start += int(stratum.max(initial=-1)) + 1
-    return _Listed(np.concatenate(tables), np.concatenate(rows), np.concatenate(cols), np.concatenate(values, axis=1))
+    return _Listed(
+        np.concatenate(tables), np.concatenate(rows), np.concatenate(cols), np.concatenate(values, axis=1)
+    )
 
 
-def _total(counts: JointCounts, part: Sparse, chosen: Array, name: str = "") -> Any:
-    summed = part.values[:, chosen].sum(axis=1).reshape(-1, 1)
-    return amounts(counts.channels, summed, name)[0]
+def _totals(parts: list[Sparse], chosen: list[Array]) -> Array:
+    """Return the exact total of the chosen cells of each pair, (channels, pairs)."""
+    return np.stack([p.values[:, c].sum(axis=1) for p, c in zip(parts, chosen, strict=True)], axis=1)

@@ -173,7 +173,10 @@ class QuantileHistogram:
     @property
     def values(self) -> dict[str, tuple[list[int], list[int], tuple[int, ...] | None]]:
         """Keys, exact counts and distinct values of each column."""
-        return {n: (c.keys.tolist(), c.exact(self.step.unit).tolist(), c.distinct) for n, c in self.columns.items()}
+        return {
+            n: (c.keys.tolist(), c.exact(self.step.unit).tolist(), c.distinct)
+            for n, c in self.columns.items()
+        }
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QuantileHistogram):
@@ -196,7 +199,7 @@ class QuantileHistogram:
 def zero(step: QuantilePass) -> QuantileHistogram:
     """Return the histogram of no rows."""
     empty = KeyCounts(np.zeros(0, np.uint64), {})
-    return QuantileHistogram(step, {name: empty for name in step.open})
+    return QuantileHistogram(step, dict.fromkeys(step.open, empty))
 
 
 def add(parts: Sequence[QuantileHistogram]) -> QuantileHistogram:
@@ -215,7 +218,8 @@ def joined(parts: Sequence[KeyCounts], column: ColumnPass) -> KeyCounts:
     keys = np.concatenate([p.keys for p in parts])
     exponents = sorted({e for p in parts for e in p.planes})
     planes = {
-        e: np.concatenate([p.planes.get(e, np.zeros(len(p.keys), np.int64)) for p in parts]) for e in exponents
+        e: np.concatenate([p.planes.get(e, np.zeros(len(p.keys), np.int64)) for p in parts])
+        for e in exponents
     }
     joined = _run_lengths(keys, planes)
     known = [p.distinct for p in parts if p.distinct is not None]
@@ -336,7 +340,9 @@ def _histogram(buckets: Array, planes: Planes | None, size: int) -> KeyCounts:
 def next_pass(histogram: QuantileHistogram) -> QuantilePass:
     """Return what the next pass must count, with the edges that this one settled."""
     step = histogram.step
-    columns = tuple((n, c if c.done else _advance(n, c, histogram.columns[n], step.unit)) for n, c in step.columns)
+    columns = tuple(
+        (n, c if c.done else _advance(n, c, histogram.columns[n], step.unit)) for n, c in step.columns
+    )
     return replace(step, columns=columns)
 
 
@@ -383,7 +389,8 @@ def _starts(column: ColumnPass, buckets: Array, counts: Array) -> Array:
     found, first, inverse = np.unique(buckets, return_index=True, return_inverse=True)
     running = np.cumsum(counts) - counts
     base = np.array([below[b] for b in found.tolist()], counts.dtype) - running[first]
-    return running + base[inverse]
+    starts: Array = running + base[inverse]
+    return starts
 
 
 def _places(name: str, column: ColumnPass, starts: Array, counts: Array) -> Array:
@@ -430,5 +437,3 @@ def _opening(rule: BinRule, integer: bool, limit: int) -> ColumnPass:
     if rule.method == "edges":
         return ColumnPass(rule, integer, done=True, edges=rule.edges)
     return ColumnPass(rule, integer, limit)
-
-

@@ -36,6 +36,8 @@ class Request:
     integer_weights : bool
     filters : str
         The row filters, as canonical JSON.
+    slices : tuple of tuples
+        Levels chosen or merged after counting, in the order it was done.
     """
 
     columns: tuple[str, ...]
@@ -46,16 +48,21 @@ class Request:
     weights: str | None = None
     integer_weights: bool = True
     filters: str = ""
+    slices: tuple[tuple[Any, ...], ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the request, the same in every process."""
-        return hashlib.blake2b(json.dumps(self.to_json(), sort_keys=True).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(
+            json.dumps(self.to_json(), sort_keys=True).encode(), digest_size=16
+        ).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON (floats in hexadecimal, so that edges return exactly)."""
         groups = {"kind": self.groups.kind, "target": self.groups.target, "given": self.groups.given}
-        return {
+        # counts that are no slice are stored as they were before there were slices
+        slices = {"slices": self.slices} if self.slices else {}
+        return slices | {
             "columns": self.columns,
             "types": [str(t) for t in self.types],
             "groups": groups,
@@ -80,13 +87,14 @@ class Request:
             stored["weights"],
             stored["integer_weights"],
             stored["filters"],
+            _nested(stored.get("slices", ())),
         )
 
     def number(self, column: str) -> int:
         """Return the position of a column; UnknownColumnError with the nearest name."""
-        found = _numbers(self.columns).get(column)
+        found = _numbers(self.columns).get(column) if isinstance(column, str) else None
         if found is None:
-            raise UnknownColumnError(f"no counted column {column!r}: {nearest(column, self.columns)}")
+            raise UnknownColumnError(f"no counted column {column!r}: {nearest(str(column), self.columns)}")
         return found
 
     def group_names(self, group: int) -> tuple[str, ...]:
@@ -99,7 +107,12 @@ def _numbers(columns: tuple[str, ...]) -> dict[str, int]:
     return {c: i for i, c in enumerate(columns)}
 
 
-def _stored(value: int | float) -> int | str:
+def _nested(values: Any) -> Any:
+    """Return tuples for the lists that JSON gives back."""
+    return tuple(map(_nested, values)) if isinstance(values, list | tuple) else values
+
+
+def _stored(value: float) -> int | str:
     return value if isinstance(value, int) else value.hex()
 
 

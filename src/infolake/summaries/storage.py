@@ -1,7 +1,7 @@
 """The stored form of joint counts: a folder of Parquet and JSON, never pickle.
 
 ``counts.json``
-    version, request, ledger, channels, and for each column whether missing is a level
+    version, request, ledger, channels, for each column whether missing is a level, and digests of all files
 ``levels/0000.parquet`` ...
     one column ``level`` of sorted values (bin numbers for a binned column)
 ``cells.parquet``
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -20,13 +21,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infolake.encoding.levels import Levels
-from infolake.errors import ConfigError, CorruptFileError, NoInputError, OutputError
+from infolake.errors import (
+    ConfigError,
+    CorruptFileError,
+    InfolakeError,
+    NoInputError,
+    OutputError,
+    StorageError,
+    printable,
+)
 from infolake.summaries.cells import Array, Channel, Sparse, layout, to_dense
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
 
 VERSION = 1
+CELLS = "cells.parquet"
 WRITER: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "store_schema": True}
 
 
@@ -41,10 +51,20 @@ def save(counts: JointCounts, path: str | os.PathLike[str]) -> None:
             where=str(folder),
             next="name a folder that does not exist yet",
         ) from error
-    for number, levels in enumerate(counts.level_sets):
-        table = pa.table({"level": levels.values})
-        pq.write_table(table, folder / "levels" / f"{number:04d}.parquet", **WRITER)
-    pq.write_table(_cell_table(counts), folder / "cells.parquet", **WRITER)
+    try:
+        _write(counts, folder)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write counts: {error.strerror or error}",
+            where=str(folder),
+            effect="the folder is not complete",
+        ) from error
+
+
+def _write(counts: JointCounts, folder: Path) -> None:
+    for name, levels in zip(_level_names(len(counts.level_sets)), counts.level_sets, strict=True):
+        pq.write_table(pa.table({"level": levels.values}), folder / name, **WRITER)
+    pq.write_table(_cell_table(counts), folder / CELLS, **WRITER)
     description = {
         "infolake_counts": VERSION,
         "request": counts.request.to_json(),
@@ -52,13 +72,29 @@ def save(counts: JointCounts, path: str | os.PathLike[str]) -> None:
         "channels": counts.channels,
         "missing": [s.missing for s in counts.level_sets],
     }
-    (folder / "counts.json").write_text(json.dumps(description, indent=1, ensure_ascii=True) + "\n")
+    digest = _digest(folder, description)
+    text = json.dumps(description | {"digest": digest}, indent=1, ensure_ascii=True)
+    (folder / "counts.json").write_text(text + "\n")
+
+
+def _level_names(n: int) -> list[str]:
+    return [f"levels/{number:04d}.parquet" for number in range(n)]
+
+
+def _digest(folder: Path, description: dict[str, Any]) -> str:
+    """Return a digest of the description and of all files it describes."""
+    digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
+    for name in [*_level_names(len(description["missing"])), CELLS]:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _cell_table(counts: JointCounts) -> pa.Table:
     parts = [counts.group_cells(g) for g in range(len(counts.request.groups))]
-    width = counts.request.groups.index.shape[1] if len(parts) else 1
-    arrays: dict[str, Any] = {"group": np.repeat(np.arange(len(parts)), [len(p.codes) for p in parts]).astype(np.int32)}
+    width = counts.request.groups.index.shape[1] if parts else 1
+    arrays: dict[str, Any] = {
+        "group": np.repeat(np.arange(len(parts)), [len(p.codes) for p in parts]).astype(np.int32)
+    }
     for axis in range(width):
         codes = [p.codes[:, axis] if p.codes.shape[1] > axis else np.full(len(p.codes), -1) for p in parts]
         arrays[f"code_{axis}"] = np.concatenate([np.zeros(0), *codes]).astype(np.int32)
@@ -92,10 +128,19 @@ def load(path: str | os.PathLike[str]) -> JointCounts:
         raise NoInputError("no counts to load", where=str(folder), expected="a folder with counts.json")
     try:
         return _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        if isinstance(error, ConfigError):
+    except (
+        InfolakeError,
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        if isinstance(error, ConfigError | CorruptFileError):
             raise
-        raise CorruptFileError("damaged counts", where=str(folder), found=str(error)[:200]) from error
+        found = printable(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        raise CorruptFileError("damaged counts", where=str(folder), found=found) from error
 
 
 def _read(folder: Path) -> JointCounts:
@@ -108,13 +153,17 @@ def _read(folder: Path) -> JointCounts:
             found=str(stored["infolake_counts"]),
             next="upgrade infolake",
         )
-    names = [folder / "levels" / f"{i:04d}.parquet" for i in range(len(stored["missing"]))]
-    values = [_array(_table(n)["level"]) for n in names]
+    digest = stored.pop("digest")
+    if digest != _digest(folder, stored):
+        raise CorruptFileError(
+            "damaged counts", where=str(folder), found="files that are not what was written"
+        )
+    values = [_array(_table(folder / n)["level"]) for n in _level_names(len(stored["missing"]))]
     request = Request.from_json(stored["request"], _types(stored["request"], values))
     sets = zip(values, stored["missing"], request.edges, strict=True)
     levels = tuple(Levels(v, m, e) for v, m, e in sets)
     channels = tuple((n, e) for n, e in stored["channels"])
-    dense, sparse = _cells(_table(folder / "cells.parquet"), request, levels, channels)
+    dense, sparse = _cells(_table(folder / CELLS), request, levels, channels)
     counts = JointCounts(request, levels, channels, dense, sparse, Ledger.from_json(stored["ledger"]))
     counts.check(str(folder))
     return counts
