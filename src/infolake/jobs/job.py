@@ -146,11 +146,13 @@ def _columns(value: object) -> str | tuple[str, ...]:
 
 
 def _bins(value: object) -> Bins:
+    if isinstance(value, Mapping) and _is_method(value):
+        return dict(value)
     if isinstance(value, Mapping):
         return {str(column): _column_bins(rule, (str(column),)) for column, rule in value.items()}
     if value == "exact" or _is_count(value):
         return value  # type: ignore[return-value]
-    expected = "a number of bins, exact, or a rule for each column"
+    expected = "a number of bins, exact, {method: quantile | uniform, bins: 16}, or a rule for each column"
     raise _wrong("not a rule for bins", expected=expected, found=described(value))
 
 
@@ -177,7 +179,7 @@ def _are_edges(value: Sequence[object]) -> bool:
 
 def _is_method(value: Mapping[str, object]) -> bool:
     known = set(value) <= {"method", "bins"} and value.get("method") in ("quantile", "uniform")
-    return known and _is_count(value.get("bins", 16))
+    return bool(value) and known and _is_count(value.get("bins", 16))
 
 
 def _score_measure(value: object) -> str:

@@ -28,6 +28,7 @@ from infolake.jobs.questions import default_columns, groups, named_columns, want
 from infolake.reduction import cluster, counting
 from infolake.reduction.planning import Asked, CountPlan, plan_count
 from infolake.sources import open_source
+from infolake.sources.checks import without_secrets
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
 
@@ -392,12 +393,21 @@ def _recorded(record: Record, output: str | Path | None) -> Iterator[None]:
 
 @contextmanager
 def _failures_told(folder: Path, record: Record, job: Job) -> Iterator[None]:
-    record.facts |= {"name": job.name, "title": job.title, "job": to_mapping(job)}
+    record.facts |= {"name": job.name, "title": job.title, "job": _shown(to_mapping(job))}
     try:
         yield
     except BaseException as error:
         _tell_failure(folder, record, error)
         raise
+
+
+def _shown(value: Any) -> Any:
+    """Return a job's content with user names, passwords and queries cut out of its URLs."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {key: _shown(item) for key, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _tell_failure(folder: Path, record: Record, error: BaseException) -> None:

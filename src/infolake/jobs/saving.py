@@ -225,6 +225,8 @@ def _publish(stage: Path, folder: Path) -> None:
         with file.open("rb") as stream:
             os.fsync(stream.fileno())
     names = [f.relative_to(stage) for f in files]
+    # a run killed between two renames must not look like the earlier run that ended well
+    write_json(folder / "run.json", {"status": "publishing", "exit_code": None})
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (stage / name).replace(folder / name)
