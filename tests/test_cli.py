@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+import infolake as il
 from infolake import errors
 from infolake.cli import cli
 
@@ -78,6 +79,51 @@ def test_wrong_bins(data, bins):
     result = call("score", "data.parquet", "--bins", bins)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+def test_p_values_and_intervals(data):
+    asked = ["--measure", "mi", "--p-values", "permutation", "--correction", "holm", "--permutations", 99]
+    asked += ["--seed", 3, "--intervals", "delta", "--level", 0.9, "--output", "scores.csv"]
+    result = call("score", "data.parquet", *asked)
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv("scores.csv")
+    options = {"p_values": "permutation", "correction": "holm", "permutations": 99, "seed": 3}
+    scores = il.score("data.parquet", measures="mi", intervals="delta", level=0.9, **options)
+    for name in ("p_value", "p_corrected", "mutual_information_low", "mutual_information_se"):
+        assert found[name].to_numpy() == pytest.approx(scores[name].to_numpy(), rel=1e-12)
+    for wrong, told in (
+        ("--p-values", "permutation"),
+        ("--correction", "bonferroni"),
+        ("--intervals", "delta"),
+    ):
+        result = call("score", "data.parquet", wrong, told[:-1])
+        assert result.exit_code == 2
+        assert told in result.stderr
+    assert call("score", "data.parquet", "--correction", "bh").exit_code == 2
+
+
+def test_a_job_asks_for_p_values_and_intervals(data):
+    lines = [
+        "name: j",
+        "source: {path: data.parquet}",
+        "scores:",
+        "  - {name: g, measures: [mi, ami], p_values: g, correction: bh, intervals: delta}",
+        "  - {name: plain, measures: [mi]}",
+    ]
+    (data / "job.yaml").write_text("\n".join(lines) + "\n")
+    result = call("run", "job.yaml")
+    assert result.exit_code == 0, result.output
+    table = pq.read_table("out/j/scores.parquet")
+    frame = table.to_pandas()
+    asked = frame[frame["question"] == "g"]
+    assert (asked["p_corrected"] >= asked["p_value"]).all()
+    assert (asked["mutual_information_low"] <= asked["mutual_information"]).all()
+    assert frame.loc[frame["question"] == "plain", "p_value"].isna().all()
+    described = json.loads(table.schema.metadata[b"infolake"])
+    measures = ["mutual_information", "adjusted_mutual_information"]
+    assert described["questions"]["g"]["measures"] == measures
+    assert described["units"]["mutual_information_se"] == "bits"
+    assert (data / "out/j/report.html").exists()
 
 
 def test_several_inputs(data):

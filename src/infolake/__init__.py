@@ -24,22 +24,33 @@ _HOMES = {
     "score": "infolake.analyses.scores",
     "matrix": "infolake.analyses.scores",
     "associations": "infolake.analyses.associations",
+    "kullback_leibler_divergence": "infolake.analyses.drift",
+    "jensen_shannon_divergence": "infolake.analyses.drift",
+    "permutation_p_value": "infolake.measures.inference",
+    "exact_p_value": "infolake.measures.inference",
+    "corrected_p_values": "infolake.measures.inference",
+    "confidence_interval": "infolake.measures.intervals",
     "plan": "infolake.jobs.plans",
     "load": "infolake.summaries.storage",
     "JointCounts": "infolake.summaries.joint_counts",
     "ContingencyTable": "infolake.tables",
     "TableBatch": "infolake.tables",
     "InfolakeError": "infolake.errors",
-    "measures": "infolake.measures",
 }
 
 if TYPE_CHECKING:
     from infolake.analyses.associations import associations as associations
     from infolake.analyses.counts import count as count
+    from infolake.analyses.drift import jensen_shannon_divergence as jensen_shannon_divergence
+    from infolake.analyses.drift import kullback_leibler_divergence as kullback_leibler_divergence
     from infolake.analyses.scores import matrix as matrix
     from infolake.analyses.scores import score as score
     from infolake.errors import InfolakeError as InfolakeError
     from infolake.jobs.plans import plan as plan
+    from infolake.measures.inference import corrected_p_values as corrected_p_values
+    from infolake.measures.inference import exact_p_value as exact_p_value
+    from infolake.measures.inference import permutation_p_value as permutation_p_value
+    from infolake.measures.intervals import confidence_interval as confidence_interval
     from infolake.summaries.joint_counts import JointCounts as JointCounts
     from infolake.summaries.storage import load as load
     from infolake.tables import ContingencyTable as ContingencyTable
@@ -49,6 +60,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
+    if name == "measures":
+        return importlib.import_module("infolake.measures")  # a module that is called
     home = _HOMES.get(name)
     if home is None:
         found = getattr(importlib.import_module("infolake.measures"), name, None)
@@ -63,4 +76,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from infolake.measures import catalogue
 
-    return sorted({*_HOMES, "__version__", *(m.name for m in catalogue.every())})
+    return sorted({*_HOMES, "measures", "__version__", *(m.name for m in catalogue.every())})

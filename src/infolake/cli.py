@@ -178,6 +178,15 @@ def _estimators() -> Sequence[str]:
     return estimator_names()
 
 
+def _choices(keyword: str) -> Callable[[], Sequence[str]]:
+    def known() -> Sequence[str]:
+        from infolake.jobs.job import choices
+
+        return choices(keyword)
+
+    return known
+
+
 MEASURE = Catalogued("measure", _measures)
 ESTIMATOR = Catalogued("estimator", _estimators)
 
@@ -279,6 +288,27 @@ base_option = click.option(
     "--base", type=Base(), default="2", show_default=True, help="2 bits, e nats, 10 hartleys."
 )
 missing_option = click.option("--missing", type=click.Choice(POLICIES), default="pairwise", show_default=True)
+TEST = Catalogued("test", _choices("p_values"))
+INTERVAL = Catalogued("interval", _choices("intervals"))
+CORRECTION = Catalogued("correction", _choices("correction"))
+
+
+def inference_options(command: Any) -> Any:
+    """Add the options that ask for p-values and intervals."""
+    for option in reversed(
+        (
+            click.option("--p-values", type=TEST, metavar="TEST", help="g, chi_squared or permutation."),
+            click.option("--intervals", type=INTERVAL, metavar="KIND", help="delta or bootstrap."),
+            click.option("--level", type=float, default=0.95, show_default=True, help="Of the intervals."),
+            click.option("--correction", type=CORRECTION, metavar="KIND", help="bh, by, bonferroni or holm."),
+            click.option("--permutations", type=click.IntRange(min=1), default=999, show_default=True),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 bins_option = click.option("--bins", type=Bins(), metavar="RULE", help="16, exact, or a=16,b=exact.")
 
 
@@ -361,6 +391,7 @@ def _print_titled(name: str, frame: pd.DataFrame) -> None:
 @click.option("--columns", metavar="A,B,...", help="Only these columns.")
 @click.option("--measure", "measures", type=MEASURE, multiple=True, help="May be given several times.")
 @click.option("--entropy", type=ESTIMATOR, default="plug_in", help="The estimator of entropies.")
+@inference_options
 @base_option
 @missing_option
 @bins_option

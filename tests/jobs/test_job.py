@@ -19,7 +19,8 @@ base: e
 missing: level
 weights: w
 scores:
-  - {name: s, columns: [x], target: y, given: [z], measures: [mi], base: 10, missing: pairwise, entropy: mm}
+  - {name: s, columns: [x], target: y, given: [z], measures: [mi], base: 10, missing: pairwise, entropy: mm,
+     p_values: g, intervals: delta, level: 0.9, correction: bh, permutations: 99, seed: 7}
 associations:
   - {name: a, x: x, y: y, measures: [pmi], base: bits, missing: level, min_count: 3, top: 5, sort_by: count}
 report: {title: no}
@@ -51,7 +52,8 @@ def test_defaults_are_those_of_the_functions():
     entry = jobs.from_text(SMALL).scores[0]
     signature = inspect.signature(il.score).parameters
     assert entry.measures == tuple(signature["measures"].default)
-    assert entry.entropy == signature["entropy"].default
+    for keyword in ("entropy", "p_values", "intervals", "level", "correction", "permutations", "seed"):
+        assert getattr(entry, keyword) == signature[keyword].default
     signature = inspect.signature(il.associations).parameters
     fields = {f.name: f.default for f in dataclasses.fields(jobs.Association)}
     assert fields["measures"] == tuple(signature["measures"].default)
@@ -105,6 +107,13 @@ def test_one_error_has_its_place(line, where, told):
         ("{name: a, top: 1}", "unknown key"),
         ("{name: a, given: z, measures: [cramers_v]}", "no conditional form"),
         ("{measures: [mi]}", "'name' is missing"),
+        ("{name: a, p_values: permutations}", "did you mean 'permutation'?"),
+        ("{name: a, intervals: 3}", "delta, bootstrap"),
+        ("{name: a, level: 95}", "less than 1"),
+        ("{name: a, correction: bh}", "a correction needs p-values"),
+        ("{name: a, permutations: 0}", "greater than or equal to 1"),
+        ("{name: a, seed: -1}", "greater than or equal to 0"),
+        ("{name: a, measures: [mi, cramers_v], intervals: delta}", "`intervals: bootstrap`"),
     ],
 )
 def test_errors_in_scores(entry, told):
@@ -112,6 +121,12 @@ def test_errors_in_scores(entry, told):
         jobs.from_text(f"name: a\nsource: {{path: x}}\nscores:\n  - {entry}\n", "f.yaml")
     assert told in str(caught.value)
     assert caught.value.fields["where"].startswith("f.yaml:4:")
+
+
+def test_weighted_rows_cannot_be_shuffled():
+    text = "name: a\nsource: {path: x}\nweights: w\nscores:\n  - {name: p, p_values: permutation}\n"
+    with pytest.raises(JobError, match="cannot be shuffled"):
+        jobs.from_text(text, "f.yaml")
 
 
 def test_all_errors_are_listed_in_the_order_of_the_file():

@@ -1,4 +1,4 @@
-"""Equal data gives equal bytes: whatever the scheduler, the workers, the tree, the order and cut of the files."""
+"""Equal data gives equal bytes, whatever the scheduler, workers, tree, order and cut of the files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def written(folder: Path, cuts: list[int], *, backwards: bool = False, row_group
 def digest(folder: Path) -> dict[str, str]:
     """Return a digest of every result that must be the same."""
     files = [folder / "scores.parquet", *folder.glob("associations/*"), *folder.rglob("counts/**/*.*")]
-    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()
+    }
 
 
 def results(tmp_path: Path, data: Path, name: str) -> dict[str, str]:
@@ -86,8 +88,12 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("scheduler", ["sync", "threads"])
 def test_any_tree(tmp_path: Path, expected: dict[str, str], scheduler: str, split_every: int) -> None:
     """Cut anywhere, in any order, merged by any tree."""
-    data = written(tmp_path / "data", [1, 333, 2000, 2001, 5999], backwards=split_every == 3, row_group_size=97)
-    with dask.config.set({"scheduler": scheduler, "infolake.split-every": split_every, "infolake.leaf-bytes": "1KiB"}):
+    data = written(
+        tmp_path / "data", [1, 333, 2000, 2001, 5999], backwards=split_every == 3, row_group_size=97
+    )
+    with dask.config.set(
+        {"scheduler": scheduler, "infolake.split-every": split_every, "infolake.leaf-bytes": "1KiB"}
+    ):
         assert results(tmp_path, data, "cut") == expected
 
 
@@ -102,7 +108,10 @@ def test_processes(tmp_path: Path, expected: dict[str, str]) -> None:
 def test_a_cluster(tmp_path: Path, expected: dict[str, str], workers: int) -> None:
     """A local cluster of any number of workers."""
     data = written(tmp_path / "data", [500, 1500, 2500, 4500])
-    with cluster.connect(workers=workers, memory_limit="1GiB"), dask.config.set({"infolake.leaf-bytes": "1KiB"}):
+    with (
+        cluster.connect(workers=workers, memory_limit="1GiB"),
+        dask.config.set({"infolake.leaf-bytes": "1KiB"}),
+    ):
         assert results(tmp_path, data, "cluster") == expected
 
 
@@ -114,7 +123,7 @@ def test_a_killed_worker(tmp_path: Path, expected: dict[str, str]) -> None:
     with cluster.connect(workers=2, memory_limit="1GiB") as client:
         assert client is not None
         pids = client.run(os.getpid)
-        victim = threading.Thread(target=_kill_when_busy, args=(client, sorted(pids.items())[0], killed))
+        victim = threading.Thread(target=_kill_when_busy, args=(client, min(pids.items()), killed))
         victim.start()
         with dask.config.set({"infolake.leaf-bytes": "1B"}):
             found = results(tmp_path, data, "killed")

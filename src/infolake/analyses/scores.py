@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infolake.errors import UsageError, printable
-from infolake.measures import catalogue
+from infolake.analyses.inference import Inference, Scored, inferred
+from infolake.analyses.inference import units as inference_units
+from infolake.errors import UsageError, nearest, printable
+from infolake.measures import catalogue, estimators
 from infolake.summaries.joint_counts import JointCounts
 from infolake.tables import Strata, TableBatch, grouped_sum
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = ("mutual_information", "normalized_mutual_information", "adjusted_mutual_information")
+MISSING = ("pairwise", "level", "listwise", "error")
 THIN = 5
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +37,12 @@ def score(
     filters: Any = None,
     bins: Any = None,
     weights: str | None = None,
+    p_values: str | None = None,
+    intervals: str | None = None,
+    level: float = 0.95,
+    correction: str | None = None,
+    permutations: int = 999,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Score every pair of columns, or every column against a target.
 
@@ -57,37 +66,60 @@ def score(
         Estimator, such as "plug_in" or "miller_madow".
     filters, bins, weights
         As in ``il.count``.
+    p_values : {"g", "chi_squared", "permutation"}, optional
+        Add ``p_value``: how often independent columns (given the conditions) would depend as much.
+        Weighted rows count as ``n_effective``.
+    intervals : {"delta", "bootstrap"}, optional
+        Add, per measure, the ends of an interval (suffixes ``_low``, ``_high``) and the standard error
+        (``_se``). Away from independence, and for many more rows than cells.
+    level : float
+        How often the intervals hold the truth.
+    correction : {"bh", "by", "bonferroni", "holm"}, optional
+        Add ``p_corrected``: p-values corrected for the number of pairs.
+    permutations, seed : int
+        Permutations (or resamples of the bootstrap) of each pair, and their seed. A permutation test
+        stops early where p is above 0.1.
 
     Returns
     -------
     pandas.DataFrame
-        ``x``, ``y``, ``n`` (rows used, or their weight), ``n_missing``, ``n_effective`` (weighted only), a column
-        per measure, ``bias`` (about how much plug-in MI is too high, (R-1)(C-1)/2N) and ``thin`` (fewer than 5
-        rows per cell). Best first by the first measure; ``attrs["units"]`` holds the units.
+        ``x``, ``y``, ``n`` (rows used, or their weight), ``n_missing``, ``n_effective`` (weighted only), a
+        column per measure, ``bias`` (about how much plug-in MI is too high, (R-1)(C-1)/2N) and ``thin``
+        (fewer than 5 rows per cell). Best first by the first measure; ``attrs["units"]`` holds the units.
 
     Examples
     --------
     >>> import infolake as il, pandas as pd
     >>> frame = pd.DataFrame({"x": [0, 0, 1, 1] * 9, "y": [0, 0, 1, 1] * 9, "z": [0, 1] * 18})
     >>> il.score(frame)[["x", "y", "n", "mutual_information", "thin"]]
-       x  y   n  mutual_information  thin
-    0  x  y  36                 1.0 False
-    1  x  z  36                 0.0 False
-    2  y  z  36                 0.0 False
+       x  y   n  mutual_information   thin
+    0  x  y  36                 1.0  False
+    1  x  z  36                 0.0  False
+    2  y  z  36                 0.0  False
     """
+    asked = Inference(p_values, intervals, level, correction, permutations, seed)
     chosen = table_measures(measures, conditional=given is not None)
+    asked.check(chosen)
     catalogue.log_base(base)
+    estimators.get(entropy)
+    check_missing(missing)
     conditions = _conditions(given)
     counts = _counted(data, columns, target, conditions, missing, filters=filters, bins=bins, weights=weights)
     pairs = _pairs(counts, columns, target, conditions)
     policy = missing if missing in ("pairwise", "level") else "pairwise"
     tables = _tables(counts, pairs, conditions, policy)
-    return _frame(counts, pairs, tables, chosen, {"base": base, "entropy": entropy})
+    names = [(*pair, *conditions) for pair in pairs] if conditions else pairs
+    return _frame(names, tables, chosen, {"base": base, "entropy": entropy}, asked)
 
 
 def table_measures(names: str | Sequence[str], *, conditional: bool = False) -> list[catalogue.Measure]:
-    """Return measures of whole tables by name; UsageError for others."""
-    names = [names] if isinstance(names, str) else list(names)
+    """Return measures of whole tables by name; UsageError for others.
+
+    The default measures, asked conditionally, are those of them that have a conditional form.
+    """
+    names = names_of(names)
+    if conditional and tuple(names) == MEASURES:
+        names = [n for n in names if catalogue.get(n).conditional]
     found = list({m.name: m for m in map(catalogue.get, names)}.values())
     if not found:
         raise UsageError("no measures to compute", next="see il.measures()")
@@ -95,10 +127,20 @@ def table_measures(names: str | Sequence[str], *, conditional: bool = False) -> 
         if measure.per_cell:
             raise UsageError(f"{measure.name} has a value per cell", next="ask il.associations for it")
         if conditional and not measure.conditional:
-            raise UsageError(f"{measure.name} has no conditional form", next="leave given= out")
+            advice = "choose measures=[...] that have one, or leave given= out"
+            raise UsageError(f"{measure.name} has no conditional form", next=advice)
         if not conditional and measure.needs == "strata":
             raise UsageError(f"{measure.name} needs given=...", next="name the conditioning columns")
     return found
+
+
+def names_of(names: object) -> list[str]:
+    """Return names as a list; UsageError for what holds none."""
+    found = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    texts = [n for n in found if isinstance(n, str)]
+    if len(texts) < len(found):
+        raise UsageError("names are text", found=repr(names)[:120], next='such as measures=["mi", "nmi"]')
+    return texts
 
 
 def _conditions(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -116,36 +158,69 @@ def _counted(
     **options: Any,
 ) -> JointCounts:
     if isinstance(data, JointCounts):
-        _refuse_options(data, missing, options)
+        refuse_options(data, missing, options)
         return data
     from infolake.analyses.counts import count
 
     counting = "pairwise" if missing == "level" else missing
     if conditions:
-        groups = _conditional_groups(data, columns, target, conditions, options)
-        return count(data, groups, missing=counting, **options)  # type: ignore[return-value]
-    return count(data, "pairs", columns=columns, target=target, missing=counting, **options)  # type: ignore[return-value]
+        data = opened(data, columns, target, conditions, options)
+        groups = _conditional_groups(data, columns, target, conditions, options["weights"])
+        return count(data, groups, missing=counting, **options)
+    return count(data, "pairs", columns=columns, target=target, missing=counting, **options)
 
 
-def _refuse_options(counts: JointCounts, missing: str, options: dict[str, Any]) -> None:
+def refuse_options(counts: JointCounts, missing: str, options: dict[str, Any]) -> None:
+    """Raise UsageError for options that only counting can honour."""
     given = [name for name, value in options.items() if value is not None]
     if missing in ("listwise", "error") and counts.request.missing != missing:
         given.append("missing")
     if given:
         raise UsageError(
-            f"{', '.join(given)} cannot change counts that are already made", next="pass them to il.count instead"
+            f"{', '.join(given)} cannot change counts that are already made",
+            next="pass them to il.count instead",
         )
 
 
+def check_missing(missing: str) -> None:
+    """Raise UsageError for a policy that does not exist."""
+    if missing not in MISSING:
+        raise UsageError(f"unknown missing={printable(missing)!r}: {nearest(str(missing), MISSING)}")
+
+
+def opened(
+    data: Any,
+    columns: Sequence[str] | None,
+    target: str | None,
+    conditions: tuple[str, ...],
+    options: dict[str, Any],
+) -> Any:
+    """Return an opened source (a stream is read once), or the Dask frame itself."""
+    from infolake.reduction.frames import is_frame
+    from infolake.sources import open_source
+
+    if is_frame(data):
+        return data
+    extra = [c for c in (target, options["weights"]) if c is not None]
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *conditions, *extra]))
+    return open_source(data, columns=wanted, filters=options["filters"])
+
+
 def _conditional_groups(
-    data: Any, columns: Sequence[str] | None, target: str | None, conditions: tuple[str, ...], options: dict[str, Any]
+    data: Any,
+    columns: Sequence[str] | None,
+    target: str | None,
+    conditions: tuple[str, ...],
+    weights: str | None,
 ) -> list[tuple[str, ...]]:
     """Return the groups (x, y, *given) of data that is not counted yet."""
-    from infolake.reduction.planning import Asked, plan_count
+    from infolake.reduction.frames import frame_schema, is_frame
 
-    wanted = None if columns is None else [*columns, *conditions]
-    opened = plan_count(data, Asked("pairs", wanted, target, options["filters"], "exact", weights=options["weights"]))
-    names = [c for c in opened.request.columns if c not in conditions]
+    known = list(frame_schema(data)) if is_frame(data) else list(data.columns)
+    wanted = {*(known if columns is None else columns), *([target] if target else [])}
+    if columns is None or weights not in columns:
+        wanted.discard(str(weights))
+    names = [c for c in known if c in wanted and c not in conditions]
     return [(*pair, *conditions) for pair in _all_pairs(names, target)]
 
 
@@ -181,23 +256,25 @@ def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[str
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables to score, and per pair: n, n_missing, sum of squared weights, cells, degrees of freedom."""
+    """Tables to score, and per pair: n, n_missing, n_effective (weighted only), cells, degrees of freedom."""
 
     tables: TableBatch | Strata
     n: Array
     n_missing: Array
-    squares: Array | None
+    n_effective: Array | None
     cells: Array
     freedom: Array
 
 
-def _tables(counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str) -> _Tables:
+def _tables(
+    counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str
+) -> _Tables:
     if conditions:
         return _conditional_tables(counts, pairs, conditions, missing)
     found = counts.batch(pairs, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
     freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
-    return _Tables(found.batch, found.batch.totals, found.n_missing, found.squares, rows * cols, freedom)
+    return _Tables(found.batch, found.batch.totals, found.n_missing, found.n_effective, rows * cols, freedom)
 
 
 def _conditional_tables(
@@ -210,38 +287,42 @@ def _conditional_tables(
     totals = grouped_sum(batch.totals, group, n)
     cells = grouped_sum(rows * cols, group, n)
     strata = Strata(batch, group, n)
-    return _Tables(strata, totals, found.n_missing, found.squares, cells.astype(float), freedom.astype(float))
+    return _Tables(
+        strata, totals, found.n_missing, found.n_effective, cells.astype(float), freedom.astype(float)
+    )
 
 
 def _frame(
-    counts: JointCounts,
-    pairs: list[tuple[str, str]],
+    names: Sequence[tuple[str, ...]],
     found: _Tables,
     measures: list[catalogue.Measure],
     options: dict[str, Any],
+    asked: Inference,
 ) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {
-        "x": [x for x, _ in pairs],
-        "y": [y for _, y in pairs],
+        "x": [name[0] for name in names],
+        "y": [name[1] for name in names],
         "n": found.n,
         "n_missing": found.n_missing,
     }
     with np.errstate(invalid="ignore", divide="ignore"):
         effective = found.n.astype(np.float64)
-        if found.squares is not None:
-            effective = columns["n_effective"] = effective**2 / found.squares
+        if found.n_effective is not None:
+            effective = columns["n_effective"] = found.n_effective
         for measure in measures:
             columns[measure.name] = measure.evaluate(found.tables, **options)
         columns["bias"] = found.freedom / (2 * effective) / catalogue.log_base(options["base"])
         columns["thin"] = ~(effective / found.cells >= THIN)
+        scored = Scored(found.tables, names, found.n_effective, columns)
+        columns |= inferred(asked, scored, measures, options)
     frame = pd.DataFrame(columns)
     order = _order(frame[measures[0].name].to_numpy(), measures[0].best)
     frame = frame.iloc[order].reset_index(drop=True)
     unit = catalogue.unit_name(options["base"])
     units = {m.name: unit if m.unit == "information" else "" for m in measures}
-    frame.attrs["units"] = units | {"bias": unit}
+    frame.attrs["units"] = units | {"bias": unit} | inference_units(asked, measures, units)
     return frame
 
 
@@ -277,9 +358,13 @@ def matrix(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
 
     found = catalogue.get(measure)
     if found.name not in scores:
-        raise UsageError(f"the scores do not hold {found.name}", next=f"il.score(..., measures=[{measure!r}])")
+        raise UsageError(
+            f"the scores do not hold {found.name}", next=f"il.score(..., measures=[{measure!r}])"
+        )
     if scores.duplicated(["x", "y"]).any():
-        raise UsageError("the scores hold several rows for a pair", next="choose the rows of one question first")
+        raise UsageError(
+            "the scores hold several rows for a pair", next="choose the rows of one question first"
+        )
     names = list(dict.fromkeys([*scores["x"], *scores["y"]]))
     lead = scores["x"].value_counts().to_dict()
     names.sort(key=lambda c: -lead.get(c, 0))

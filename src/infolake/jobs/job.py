@@ -182,6 +182,24 @@ def _is_method(value: Mapping[str, object]) -> bool:
     return bool(value) and known and _is_count(value.get("bins", 16))
 
 
+def choices(keyword: str) -> tuple[str, ...]:
+    """Return the words that p_values, intervals or correction takes."""
+    from infolake.analyses.inference import CHOICES
+
+    return CHOICES[keyword]
+
+
+def _chosen(keyword: str) -> PlainValidator:
+    def check(value: object) -> str:
+        if isinstance(value, str) and value in choices(keyword):
+            return value
+        hint = nearest(value, choices(keyword)) if isinstance(value, str) else ""
+        expected = ", ".join(choices(keyword))
+        raise _wrong(f"unknown {keyword}", expected=expected, found=described(value), next=hint)
+
+    return _or_none(check)
+
+
 def _score_measure(value: object) -> str:
     return _measure(value, per_cell=False)
 
@@ -226,6 +244,12 @@ class Score:
     base: Annotated[int | float | str | None, _or_none(_base)] = None
     missing: Annotated[str | None, _or_none(_policy)] = None
     entropy: Annotated[str, PlainValidator(_estimator)] = "plug_in"
+    p_values: Annotated[str | None, _chosen("p_values")] = None
+    intervals: Annotated[str | None, _chosen("intervals")] = None
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    correction: Annotated[str | None, _chosen("correction")] = None
+    permutations: Annotated[int, Field(ge=1)] = 999
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 @_frozen
@@ -474,6 +498,7 @@ def _contradictions(job: Job) -> Iterator[Problem]:
             yield from _policies(job, entry, (section, i, "missing"))
     for i, score in enumerate(job.scores):
         yield from _conditional(score, ("scores", i))
+        yield from _inferred(job, score, ("scores", i))
     for i, association in enumerate(job.associations):
         if association.x == association.y:
             yield Problem(("associations", i, "y"), "x and y are the same column")
@@ -501,6 +526,21 @@ def _policies(job: Job, entry: Score | Association, place: Place) -> Iterator[Pr
         yield Problem(place, f"{entry.missing!r} is decided when counting, so for the whole job", next=hint)
     elif job.missing in COUNT_POLICIES:
         yield Problem(place, f"the job says `missing: {job.missing}`, which holds for every question")
+
+
+def _inferred(job: Job, entry: Score, place: Place) -> Iterator[Problem]:
+    from infolake.measures import catalogue, intervals
+
+    if entry.correction is not None and entry.p_values is None:
+        yield Problem((*place, "correction"), "a correction needs p-values", next="add `p_values: g`")
+    if entry.p_values == "permutation" and job.weights is not None:
+        what = "rows that carry weights cannot be shuffled"
+        yield Problem((*place, "p_values"), what, next="`p_values: g`")
+    for k, name in enumerate(entry.measures if entry.intervals == "delta" else ()):
+        try:
+            intervals.form_of(catalogue.get(name))
+        except UsageError as error:
+            yield Problem((*place, "measures", k), error.what, next="`intervals: bootstrap`")
 
 
 def _conditional(entry: Score, place: Place) -> Iterator[Problem]:

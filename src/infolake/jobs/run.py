@@ -227,6 +227,12 @@ def _score(counts: JointCounts, job: Job, entry: Score) -> pd.DataFrame:
         base=job.base_of(entry),
         missing=job.reading(entry),
         entropy=entry.entropy,
+        p_values=entry.p_values,
+        intervals=entry.intervals,
+        level=entry.level,
+        correction=entry.correction,
+        permutations=entry.permutations,
+        seed=entry.seed,
     )
 
 
@@ -303,11 +309,13 @@ def _common_units(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
 
 
 def _score_details(job: Job, scores: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    from infolake.measures import catalogue
+
     questions = {
         entry.name: {
             "target": entry.target,
             "given": entry.given,
-            "measures": [c for c in scores[entry.name].columns if c not in LEADING + TRAILING],
+            "measures": list(dict.fromkeys(catalogue.get(name).name for name in entry.measures)),
             "missing": entry.missing or job.missing,
             "base": job.base_of(entry),
             "entropy": entry.entropy,

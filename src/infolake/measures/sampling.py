@@ -9,7 +9,7 @@ import numpy as np
 from infolake.measures.numerics import difference, excess, kernel, two_sum
 
 
-@kernel  # type: ignore[untyped-decorator]
+@kernel
 def residual(tables, rows, cols, out):  # type: ignore[no-untyped-def]
     """Add each table's N times MI (nats) to ``out``: the sum of E excess(d), E = a b / N.
 
@@ -28,7 +28,7 @@ def residual(tables, rows, cols, out):  # type: ignore[no-untyped-def]
         out[t] += high + low
 
 
-@kernel  # type: ignore[untyped-decorator]
+@kernel
 def improbability(tables, rows, cols, out):  # type: ignore[no-untyped-def]
     """Add minus the log probability of each table, given its margins, to ``out``."""
     known = math.lgamma(float(rows.sum()) + 1)
@@ -44,7 +44,7 @@ def improbability(tables, rows, cols, out):  # type: ignore[no-untyped-def]
         out[t] += known + sum_of_logs
 
 
-@kernel  # type: ignore[untyped-decorator]
+@kernel
 def moments(cells, rows, cols, totals, groups, sizes, means, products):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Write means (3, G) and covariances (3, 3, G) of ln N/a, ln N/b and ln nN/(ab) over the rows.
 
@@ -73,7 +73,7 @@ def moments(cells, rows, cols, totals, groups, sizes, means, products):  # type:
     products += remainders
 
 
-@kernel  # type: ignore[untyped-decorator]
+@kernel
 def _parts(n, a, b, total, out):  # type: ignore[no-untyped-def]
     out[0] = math.log(float(total) / float(a))
     out[1] = math.log(float(total) / float(b))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def _numbers(counts: JointCounts, pairs: Sequence[tuple[str, str]]) -> Array:
     """Return the positions of the columns of each pair."""
     place = {c: i for i, c in enumerate(counts.columns)}
     try:
-        found = np.fromiter((place[c] for pair in pairs for c in pair), np.int64, 2 * len(pairs))
+        found = np.fromiter(map(place.__getitem__, chain.from_iterable(pairs)), np.int64, 2 * len(pairs))
     except KeyError as error:
         counts.request.number(error.args[0])
         raise
