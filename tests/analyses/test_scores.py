@@ -365,3 +365,24 @@ def test_weights_on_babynames(shared: Path) -> None:
         assert found.loc[pair, "n"] == int(row["n"]) == 322_402_727
         assert found.loc[pair, MI] == pytest.approx(float(row["mi_nats"]), rel=1e-10)
         assert len(counts.table(*pair).cells[1]) == int(row["nonzero_cells"])
+
+
+def test_pairs_that_do_not_fit_together_are_scored_in_blocks(tmp_path, monkeypatch):
+    """Each block is counted in a scan of its own; the answer is that of one scan."""
+    from infolake.reduction import planning
+
+    rng = np.random.default_rng(3)
+    columns = {f"c{i}": rng.integers(0, 40 + 10 * i, 30_000).astype(str) for i in range(6)}
+    path = tmp_path / "data.parquet"
+    pd.DataFrame(columns).to_parquet(path)
+    asked = {"measures": ["mi", "ami"], "p_values": "g", "correction": "bh"}
+    expected = il.score(path, **asked)
+    monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
+    with dask.config.set({"infolake.memory-limit": "800KiB"}):
+        monkeypatch.setattr("infolake.reduction.cluster._check_memory", lambda limit: None)
+        plan = il.plan(path)
+        assert len(plan.blocks) > 2
+        assert "blocks" in repr(plan)
+        pd.testing.assert_frame_equal(il.score(path, **asked), expected)
+        with pytest.raises(il.InfolakeError, match="would not fit"):
+            il.count(path)

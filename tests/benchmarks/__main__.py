@@ -79,8 +79,8 @@ def workloads(root: Path, rows: int, columns: int) -> dict[str, Any]:
 
     def build_long() -> Workload:
         folder = datasets.copies(strings(), 10)
-        return Workload(f"{10 * rows:,} rows x {columns} strings", folder,
-                        [Entry("infolake"), Entry("infolake", scale=10, label="10 x the short run", folder=strings())])  # fmt: skip
+        short = Entry("infolake", scale=10, label="10 x the short run", folder=strings())
+        return Workload(f"{10 * rows:,} rows x {columns} strings", folder, [Entry("infolake"), short])
 
     def build_target() -> Workload:
         options = {"target": target}

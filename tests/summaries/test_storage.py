@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import infolake as il
 from infolake.errors import ConfigError, CorruptFileError, NoInputError, OutputError, StorageError
-from infolake.reduction.counting import with_edges
 from infolake.summaries import storage
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
@@ -120,7 +119,7 @@ def test_empty_counts_return(tmp_path: Path, n_rows: int, wanted: str) -> None:
 def test_edges_return_to_the_last_bit(tmp_path: Path) -> None:
     table = pa.table({"x": [0.1, 0.7], "k": [2**62, 5]})
     plan = planned(table, [("x", "k")], bins="exact")
-    request = with_edges(plan.request, {"x": (-math.inf, 0.1 + 0.2, 1e300), "k": (0, 2**62 + 1)})
+    request = plan.request.with_edges({"x": (-math.inf, 0.1 + 0.2, 1e300), "k": (0, 2**62 + 1)})
     counts = JointCounts.zero(request)
     counts.save(tmp_path / "counts")
     assert il.load(tmp_path / "counts").edges == {"x": (-math.inf, 0.1 + 0.2, 1e300), "k": (0, 2**62 + 1)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from infolake.reduction import cluster
 from infolake.reduction.counting import lazy_counts
-from infolake.reduction.planning import Asked, plan_count
+from infolake.reduction.planning import Asked, CountPlan, plan_count
 from infolake.summaries.joint_counts import JointCounts
 
 if TYPE_CHECKING:
@@ -72,8 +72,11 @@ def count(
     >>> il.count(frame, compute=False).compute() == counts
     True
     """
-    lazy = lazy_counts(plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights)))
-    if not compute:
-        return lazy
-    found: JointCounts = cluster.compute(lazy)
+    plan = plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights))
+    return computed(plan) if compute else lazy_counts(plan)
+
+
+def computed(plan: CountPlan) -> JointCounts:
+    """Return the counts of a plan, on the scheduler that Dask would choose."""
+    found: JointCounts = cluster.compute(lazy_counts(plan))
     return found

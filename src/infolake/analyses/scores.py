@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from infolake.analyses.inference import Inference, Scored, inferred
 from infolake.analyses.inference import units as inference_units
 from infolake.errors import UsageError, nearest, printable
 from infolake.measures import catalogue, estimators
+from infolake.measures.inference import corrected_p_values
 from infolake.summaries.joint_counts import JointCounts
 from infolake.tables import Strata, TableBatch, grouped_sum
 
@@ -104,12 +105,15 @@ def score(
     estimators.get(entropy)
     check_missing(missing)
     conditions = _conditions(given)
-    counts = _counted(data, columns, target, conditions, missing, filters=filters, bins=bins, weights=weights)
-    pairs = _pairs(counts, columns, target, conditions)
+    details = {"filters": filters, "bins": bins, "weights": weights}
     policy = missing if missing in ("pairwise", "level") else "pairwise"
-    tables = _tables(counts, pairs, conditions, policy)
-    names = [(*pair, *conditions) for pair in pairs] if conditions else pairs
-    return _frame(names, tables, chosen, {"base": base, "entropy": entropy}, asked)
+    frames = []
+    for counts, scope in _counted(data, columns, target, conditions, missing, details):
+        pairs = _pairs(counts, scope, target, conditions)
+        tables = _tables(counts, pairs, conditions, policy)
+        names = [(*pair, *conditions) for pair in pairs] if conditions else pairs
+        frames.append(_frame(names, tables, chosen, {"base": base, "entropy": entropy}, asked))
+    return frames[0] if len(frames) == 1 else _joined(frames, chosen[0], asked)
 
 
 def table_measures(names: str | Sequence[str], *, conditional: bool = False) -> list[catalogue.Measure]:
@@ -149,25 +153,48 @@ def _conditions(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _counted(
+def _counted(  # noqa: PLR0917
     data: Any,
     columns: Sequence[str] | None,
     target: str | None,
     conditions: tuple[str, ...],
     missing: str,
-    **options: Any,
-) -> JointCounts:
+    details: dict[str, Any],
+) -> Iterator[tuple[JointCounts, Sequence[str] | None]]:
+    """Yield counts and the columns to score: once, or in blocks where one scan's counts would not fit."""
     if isinstance(data, JointCounts):
-        refuse_options(data, missing, options)
-        return data
-    from infolake.analyses.counts import count
+        refuse_options(data, missing, details)
+        yield data, columns
+        return
+    from infolake.analyses.counts import computed, count
+    from infolake.reduction.planning import Asked, plan_count
 
     counting = "pairwise" if missing == "level" else missing
     if conditions:
-        data = opened(data, columns, target, conditions, options)
-        groups = _conditional_groups(data, columns, target, conditions, options["weights"])
-        return count(data, groups, missing=counting, **options)
-    return count(data, "pairs", columns=columns, target=target, missing=counting, **options)
+        data = opened(data, columns, target, conditions, details)
+        groups = _conditional_groups(data, columns, target, conditions, details["weights"])
+        yield count(data, groups, missing=counting, **details), columns
+        return
+    asked = Asked("pairs", columns, target, missing=counting, **details)
+    plan = plan_count(data, asked, in_blocks=True)
+    if len(plan.blocks) == 1:
+        yield computed(plan), columns
+        return
+    for block in plan.blocks:
+        part = Asked(block, missing=counting, **details)
+        yield computed(plan_count(plan.source, part)), None
+
+
+def _joined(frames: list[pd.DataFrame], first: catalogue.Measure, asked: Inference) -> pd.DataFrame:
+    """Return the scores of all blocks, corrected over all of them and in order."""
+    import pandas as pd
+
+    whole = pd.concat(frames, ignore_index=True)
+    if asked.correction is not None:
+        whole["p_corrected"] = corrected_p_values(whole["p_value"].to_numpy(), asked.correction)
+    whole = whole.iloc[_order(whole[first.name].to_numpy(), first.best)].reset_index(drop=True)
+    whole.attrs = dict(frames[0].attrs)
+    return whole
 
 
 def refuse_options(counts: JointCounts, missing: str, options: dict[str, Any]) -> None:

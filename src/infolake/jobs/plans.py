@@ -45,4 +45,5 @@ def plan(
         from infolake.jobs.job import load
 
         return run.plan(load(data))
-    return plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights))
+    asked = Asked(groups, columns, target, filters, bins, missing, weights)
+    return plan_count(data, asked, in_blocks=True)

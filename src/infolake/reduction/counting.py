@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from dask.task_spec import List, TaskRef
@@ -102,19 +101,7 @@ def _same(value: Any) -> Any:
 
 def _resolved(request: Request, step: QuantilePass) -> Request:
     """Return the request with the bin edges that the passes found."""
-    return with_edges(request, {**dict(zip(request.columns, request.edges, strict=True)), **step.edges})
-
-
-def with_edges(request: Request, edges: dict[str, Any]) -> Request:
-    """Return the request with the edges of its columns; binned columns become numbers."""
-    import pyarrow as pa
-
-    found = tuple(edges[c] for c in request.columns)
-    types = [
-        t if e is None else pa.int64() if pa.types.is_int64(t) else pa.float64()
-        for t, e in zip(request.types, found, strict=True)
-    ]
-    return replace(request, edges=found, types=tuple(types))
+    return request.with_edges(step.edges)
 
 
 def add_counts(parts: Sequence[JointCounts]) -> JointCounts:

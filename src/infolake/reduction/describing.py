@@ -55,11 +55,12 @@ def facts(plan: CountPlan) -> list[tuple[str, str]]:
 
 def passes(plan: CountPlan) -> str:
     """Return how often the rows are read."""
-    open_columns = plan.first_pass.open
-    if not open_columns:
-        return "1 to count"
-    many = f"{len(open_columns):,} columns of numbers"
-    return f"1 to count, and 2 (at most {plan.passes}) over {many} for bin edges"
+    count, n_open = "1 to count", len(plan.first_pass.open)
+    if len(plan.blocks) > 1:
+        count = f"{len(plan.blocks):,} to count: il.score takes the pairs in blocks that fit the memory limit"
+    if n_open == 0:
+        return count
+    return f"{count}, and 2 (at most {plan.passes}) over {n_open:,} columns of numbers for bin edges"
 
 
 def groups(plan: CountPlan) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,19 @@ class CountPlan:
         """Passes over the numeric columns that bin edges need, at most."""
         return 3 if self.first_pass.open else 0
 
+    @property
+    def divisible(self) -> bool:
+        """Whether the groups can be counted in blocks: each fits alone, and no row depends on all columns."""
+        fits = bool((estimated_cells(self) * CELL_BYTES <= memory_limit()).all())
+        return fits and self.selection.missing == "pairwise" and len(self.request.groups) > 0
+
+    @cached_property
+    def blocks(self) -> tuple[list[tuple[str, ...]], ...]:
+        """Groups of each block that fits in memory, as column names; one block where all fit together."""
+        bounds = block_bounds(self)
+        names = [self.request.group_names(g) for g in range(len(self.request.groups))] if bounds[2:] else []
+        return tuple(names[a:b] for a, b in pairwise(bounds)) if bounds[2:] else ([],)
+
     def __repr__(self) -> str:
         from infolake.reduction.describing import as_text
 
@@ -119,8 +133,11 @@ class CountPlan:
         return as_html(self)
 
 
-def plan_count(data: Any, asked: Asked) -> CountPlan:
+def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan:
     """Plan a count: open the footers, settle columns, groups and bins, check the size.
+
+    With ``in_blocks`` a plan is also made where all tables together would not fit but can be counted
+    block by block (:attr:`CountPlan.blocks`), each block in a scan of its own.
 
     Raises
     ------
@@ -147,7 +164,8 @@ def plan_count(data: Any, asked: Asked) -> CountPlan:
     leaves = _leaves(source.partitions, len(groups)) if source else ()
     levels = _estimate(source, request, rules) if source else {}
     plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels)
-    check_size(plan)
+    if not (in_blocks and plan.divisible):
+        check_size(plan)
     return plan
 
 
@@ -291,8 +309,6 @@ def _request(
     schema: Mapping[str, pa.DataType],
     rules: Mapping[str, BinRule],
 ) -> Request:
-    from infolake.reduction.counting import with_edges
-
     weights = None if asked.weights is None else schema[asked.weights]
     if weights is not None and not is_number(weights):
         raise UsageError(f"weights are numbers; column {asked.weights!r} holds {weights}")
@@ -304,7 +320,7 @@ def _request(
     request = Request(
         columns, types, groups, (None,) * len(columns), asked.missing, asked.weights, integer, filters
     )
-    return with_edges(request, edges)
+    return request.with_edges(edges)
 
 
 def _first_pass(
@@ -389,6 +405,18 @@ def memory_limit() -> int:
 
     given = config.size("memory-limit")
     return given if given is not None else psutil.virtual_memory().available // 2
+
+
+def block_bounds(plan: CountPlan) -> list[int]:
+    """Return where blocks of neighbouring groups start, and the end, so that each block fits in memory."""
+    need, limit = estimated_cells(plan) * CELL_BYTES, memory_limit()
+    bounds, held = [0], 0.0
+    for group, size in enumerate(need.tolist()):
+        if held and held + size > limit:
+            bounds.append(group)
+            held = 0.0
+        held += size
+    return [*bounds, len(need)]
 
 
 def check_size(plan: CountPlan) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -90,6 +91,13 @@ class Request:
             _nested(stored.get("slices", ())),
         )
 
+    def with_edges(self, edges: Mapping[str, Edges | None]) -> Request:
+        """Return the request with bin edges of some columns; binned columns are numbers."""
+        known = dict(zip(self.columns, self.edges, strict=True)) | dict(edges)
+        found = tuple(known[c] for c in self.columns)
+        pairs = zip(self.types, found, strict=True)
+        return replace(self, edges=found, types=tuple(t if e is None else _number(t) for t, e in pairs))
+
     def number(self, column: str) -> int:
         """Return the position of a column; UnknownColumnError with the nearest name."""
         found = _numbers(self.columns).get(column) if isinstance(column, str) else None
@@ -100,6 +108,10 @@ class Request:
     def group_names(self, group: int) -> tuple[str, ...]:
         """Return the names of the columns of a group."""
         return tuple(self.columns[c] for c in self.groups.index[group].tolist() if c < len(self.columns))
+
+
+def _number(kind: pa.DataType) -> pa.DataType:
+    return pa.int64() if pa.types.is_int64(kind) else pa.float64()
 
 
 @lru_cache(maxsize=64)
