@@ -112,7 +112,7 @@ def test_the_table_of_measures_is_that_of_the_catalogue():
 
 def test_the_table_of_speed_has_its_place():
     made = tables()
-    assert made.between(README, "speed").startswith("| data | what | time |")
+    assert made.between(README, "speed").startswith("| workload | contender | seconds |")
     assert made.between(made.replaced(README, "speed", "| a |\n"), "speed") == "| a |\n"
 
 

@@ -501,7 +501,9 @@ def measures_command(name: str | None, output: Path | None) -> None:
 
     if name is None:
         frame = catalogue.measures().reset_index()
-        shown = ["name", "aliases", "unit", "best", "per_cell", "summary"]
+        shown = ["name", "aliases", "formula", "range", "unit", "per_cell", "reference"]
+        bounds = zip(frame["lowest"], frame["highest"], strict=True)
+        frame["range"] = [f"{_bound(low)} to {_bound(high)}" for low, high in bounds]
         _give(frame if output else frame[shown], output)
         return
     _describe(name)
@@ -515,6 +517,7 @@ def _describe(name: str) -> None:
     measure = catalogue.get(name)
     facts: dict[str, Any] = {
         "aliases": ", ".join(measure.aliases),
+        "formula": measure.formula,
         "bounds": measure.bounds,
         "unit": measure.unit,
         "best": measure.best,
@@ -524,6 +527,10 @@ def _describe(name: str) -> None:
     lines = [f"  {key + ':':<11}{_told(value)}" for key, value in facts.items()]
     lines.append(f"  {'reference:':<11}{measure.reference}")
     click.echo("\n".join([measure.name, *lines, "", inspect.getdoc(measure.function) or ""]))
+
+
+def _bound(value: float | None) -> str:
+    return f"{value:g}" if value is not None and value == value else "any"  # noqa: PLR0124
 
 
 def _told(value: Any) -> str:

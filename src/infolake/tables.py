@@ -11,9 +11,8 @@ rounded (`math.fsum`), so that they do not depend on the order or the layout of 
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
@@ -53,7 +52,6 @@ BATCH_ARRAYS = (
 MAX_DENSE_CELLS = 2**27
 MAX_COUNT = 2**63 - 1
 DEFAULT_COLUMNS = ("x", "y", "z", "w")
-SHOWN_ROWS, SHOWN_COLUMNS = 12, 8
 DENSE_SHARE = 4  # a new table is kept dense where it has at most this many cells per non-zero one
 
 
@@ -396,6 +394,98 @@ class ContingencyTable:
         kept = tuple(c[mask] for c in codes)
         return ContingencyTable.from_cells(kept, counts[mask], levels=levels, columns=self.columns)
 
+    def where(self, column: str, levels: Any) -> ContingencyTable:
+        """Return the table of the rows at some levels of a column, which keeps these levels only.
+
+        Parameters
+        ----------
+        column : str
+        levels : a level or a list of levels
+            In any order; the table keeps its own.
+
+        Raises
+        ------
+        UsageError
+            A level that the column does not have, or a table whose margins are given.
+
+        Examples
+        --------
+        >>> table = ContingencyTable([[1, 2], [3, 4]], levels=("ab", "cd"))
+        >>> table.where("x", "b").array
+        array([[3, 4]])
+        """
+        axis, kept = self._chosen(column, levels)
+        return self._recoded(axis, np.where(kept, np.cumsum(kept) - 1, -1), self._taken(axis, kept))
+
+    def drop_levels(self, column: str, levels: Any) -> ContingencyTable:
+        """Return the table without some levels of a column; as `where` of all others.
+
+        Examples
+        --------
+        >>> ContingencyTable([[1, 2], [3, 4]], levels=("ab", "cd")).drop_levels("x", ["b"]).total
+        3
+        """
+        axis, gone = self._chosen(column, levels)
+        kept = ~gone
+        return self._recoded(axis, np.where(kept, np.cumsum(kept) - 1, -1), self._taken(axis, kept))
+
+    def merge_levels(self, column: str, merged: Mapping[Any, Any]) -> ContingencyTable:
+        """Return the table with levels of a column merged.
+
+        Parameters
+        ----------
+        column : str
+        merged : dict
+            New level -> the old levels that become it. The merged level stands where the first of them
+            stood, the missing level (None) last.
+
+        Examples
+        --------
+        >>> table = ContingencyTable([[1, 2], [3, 4], [5, 6]], levels=("abc", "de"))
+        >>> merged = table.merge_levels("x", {"other": ["a", "c"]})
+        >>> merged.levels[0], merged.array.tolist()
+        (('other', 'b'), [[6, 8], [3, 4]])
+        """
+        (axis,) = self._axes([column])
+        names = list(self.levels[axis])
+        for new, old in merged.items():
+            for code in np.flatnonzero(self._chosen(column, old)[1]).tolist():
+                names[code] = new
+        found = list(dict.fromkeys(names))
+        if None in found:
+            found.remove(None)
+            found.append(None)
+        place = {label: code for code, label in enumerate(found)}
+        return self._recoded(axis, np.array([place[name] for name in names], dtype=np.int64), tuple(found))
+
+    def _chosen(self, column: str, levels: Any) -> tuple[int, NDArray[np.bool_]]:
+        """Return the axis of a column and which of its levels are meant."""
+        if self._given:
+            raise UsageError("a table whose margins are given cannot change its levels")
+        (axis,) = self._axes([column])
+        lone = isinstance(levels, str | bytes) or not isinstance(levels, Collection)
+        place = {label: code for code, label in enumerate(self.levels[axis])}
+        chosen = np.zeros(len(place), dtype=bool)
+        for label in [levels] if lone else levels:
+            if label not in place:
+                what = f"the column {printable(column)!r} has no level {printable(repr(label))}"
+                raise UsageError(what, next=nearest(str(label), [str(name) for name in place]))
+            chosen[place[label]] = True
+        return axis, chosen
+
+    def _taken(self, axis: int, kept: NDArray[np.bool_]) -> tuple[Any, ...]:
+        return tuple(label for label, stays in zip(self.levels[axis], kept.tolist(), strict=True) if stays)
+
+    def _recoded(self, axis: int, codes: NDArray[np.int64], names: tuple[Any, ...]) -> ContingencyTable:
+        """Return the table under new codes of one axis; -1 leaves a level out."""
+        old, counts = self.cells
+        moved = tuple(codes[c] if a == axis else c for a, c in enumerate(old))
+        kept = moved[axis] >= 0
+        levels = [names if a == axis else own for a, own in enumerate(self.levels)]
+        cells, sums = _tally(tuple(c[kept] for c in moved), tuple(map(len, levels)), counts[kept])
+        table = ContingencyTable.from_cells(cells, sums, levels=levels, columns=self.columns)
+        return ContingencyTable(table.array, levels, self.columns) if self.dense else table
+
     def frequency_of_frequencies(self) -> tuple[Numbers, NDArray[np.int64]]:
         """Return the distinct non-zero counts, ascending, and how many cells have each.
 
@@ -504,27 +594,14 @@ class ContingencyTable:
         return 200 + sum(a.nbytes for a in arrays if a is not None) + 64 * sum(self.shape)
 
     def __repr__(self) -> str:
-        kind = "weights" if self.weighted else "counts"
-        sizes = " × ".join(f"{printable(c)} ({n})" for c, n in zip(self.columns, self.shape, strict=True))
-        head = f"ContingencyTable: {sizes}, total {_shown(self.total)}, {kind}"
-        if self.ndim > 2:
-            return f"{head}, {len(self.cells[1])} non-zero cells"
-        lines = _grid(self, lambda text: printable(text, 16))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        rows = ["  ".join(t.rjust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
-        return "\n".join([head, *rows])
+        from infolake import table_views
+
+        return table_views.text(self)
 
     def _repr_html_(self) -> str:
-        if self.ndim > 2:
-            return f"<pre>{html.escape(repr(self))}</pre>"
-        lines = _grid(self, lambda text: printable(text, 40))
-        tints = _tints(self)
-        head = "".join(f"<th>{html.escape(t)}</th>" for t in lines[0])
-        body = "".join(_html_row(line, tints.get(i, {})) for i, line in enumerate(lines[1:]))
-        caption = html.escape(repr(self).split("\n", maxsplit=1)[0])
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        from infolake import table_views
+
+        return table_views.html_table(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -949,81 +1026,3 @@ def _kind(value: object) -> type:
 
 def _labels_of(axis: tuple[Any, ...], codes: NDArray[np.int64]) -> list[Any]:
     return [axis[c] for c in codes.tolist()]
-
-
-def _shown(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
-
-
-def _cut(n: int, limit: int) -> list[int | None]:
-    """Return the shown indices of ``n``, with ``None`` where some are left out."""
-    if n <= limit:
-        return list(range(n))
-    return [*range(limit - 2), None, n - 1]
-
-
-def _grid(table: ContingencyTable, text: Callable[[object], str]) -> list[list[str]]:
-    """Return the lines of a shown table of one or two columns: labels, counts, margins."""
-    rows = _cut(table.shape[0], SHOWN_ROWS)
-    row_levels = table.levels[0]
-    total = _shown(table.total)
-    labels = ["…" if r is None else text(_label(row_levels[r])) for r in rows]
-    sums = ["…" if r is None else _shown(table.margins[0][r].item()) for r in rows]
-    if table.ndim == 1:
-        lines = [[label, n] for label, n in zip(labels, sums, strict=True)]
-        return [[text(table.columns[0]), "count"], *lines, ["total", total]]
-    cols = _cut(table.shape[1], SHOWN_COLUMNS)
-    head = ["…" if c is None else text(_label(table.levels[1][c])) for c in cols]
-    lines = [
-        [label, *(_cell(table, r, c) for c in cols), n]
-        for label, r, n in zip(labels, rows, sums, strict=True)
-    ]
-    foot = ["…" if c is None else _shown(table.margins[1][c].item()) for c in cols]
-    corner = text(f"{table.columns[0]} \\ {table.columns[1]}")
-    return [[corner, *head, "total"], *lines, ["total", *foot, total]]
-
-
-def _label(level: object) -> object:
-    return "(missing)" if level is None else level
-
-
-def _count_at(table: ContingencyTable, row: int, col: int) -> float:
-    if table._array is not None:
-        return table._array[row, col].item()  # type: ignore[no-any-return]
-    (rows, cols), counts = table.cells
-    start, stop = np.searchsorted(rows, [row, row + 1])
-    at = start + int(np.searchsorted(cols[start:stop], col))
-    return float(counts[at]) if at < stop and cols[at] == col else 0
-
-
-def _cell(table: ContingencyTable, row: int | None, col: int | None) -> str:
-    return "…" if row is None or col is None else _shown(_count_at(table, row, col))
-
-
-def _tints(table: ContingencyTable) -> dict[int, dict[int, str]]:
-    """Return background colours by shown row and column: PMI, blue above 0, red below."""
-    if table.ndim != 2 or not table.total:
-        return {}
-    rows, cols = _cut(table.shape[0], SHOWN_ROWS), _cut(table.shape[1], SHOWN_COLUMNS)
-    return {
-        i: {j: _tint(table, r, c) for j, c in enumerate(cols) if c is not None}
-        for i, r in enumerate(rows)
-        if r is not None
-    }
-
-
-def _tint(table: ContingencyTable, row: int, col: int) -> str:
-    expected = float(table.margins[0][row]) * (float(table.margins[1][col]) / float(table.total))
-    if expected == 0:
-        return ""
-    n = _count_at(table, row, col)
-    pmi = max(-2.0, min(2.0, math.log2(n / expected))) if n else -2.0
-    return f"rgba({'38,99,196' if pmi > 0 else '200,60,50'},{abs(pmi) / 4:.2f})"
-
-
-def _html_row(line: list[str], tints: dict[int, str]) -> str:
-    def cell(j: int, text: str) -> str:
-        style = f' style="background:{tints[j]}"' if tints.get(j) else ""
-        return f"<td{style}>{html.escape(text)}</td>"
-
-    return f"<tr><th>{html.escape(line[0])}</th>{''.join(cell(j, t) for j, t in enumerate(line[1:]))}</tr>"

@@ -1,6 +1,7 @@
 """Measures against 50-digit numbers, scikit-learn, scipy, NLTK, R and published tables."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -20,6 +21,10 @@ import infolake.measures as il
 from infolake.tables import ContingencyTable
 
 ORACLES = Path(__file__).parents[1] / "oracles"
+sys.path.insert(0, str(ORACLES))
+
+import compare_certified  # noqa: E402
+
 CERTIFIED = json.loads((ORACLES / "certified.json").read_text(encoding="utf-8"))
 TINY = mpf(10) ** -40
 
@@ -30,7 +35,7 @@ def equal(value, truth, rtol=1e-13):
 
 @pytest.mark.parametrize("entry", CERTIFIED, ids=lambda e: e["name"])
 def test_certified_tables_to_1e_13_relative(entry):
-    table = ContingencyTable(entry["table"])
+    table = ContingencyTable(compare_certified.array_of(entry))
     computed = {
         "mutual_information": il.mutual_information(table, base="e"),
         "entropy": il.entropy(table, base="e"),
@@ -39,9 +44,31 @@ def test_certified_tables_to_1e_13_relative(entry):
         "conditional_entropy": il.conditional_entropy(table, base="e"),
         "chi_squared": il.chi_squared(table),
         "expected_mutual_information": il.expected_mutual_information(table, base="e"),
+        "normalized_mutual_information": il.normalized_mutual_information(table),
     }
     for name in computed.keys() & entry.keys():
         assert equal(computed[name], mpf(entry[name])), (name, computed[name], entry[name])
+    if "adjusted_mutual_information" in entry:
+        value = il.adjusted_mutual_information(table)
+        assert equal(value, mpf(entry["adjusted_mutual_information"]), 1e-12)
+    pmi = il.pointwise_mutual_information(table, base="e") if "pmi" in entry else None
+    for row, col, truth in entry.get("pmi", []):
+        assert equal(pmi[row, col], mpf(truth)), (row, col)
+
+
+@pytest.mark.parametrize("entry", CERTIFIED, ids=lambda e: e["name"])
+def test_fourteen_digits_of_every_certified_mi_and_nmi(entry):
+    for (library, measure), digits in compare_certified.compared(entry).items():
+        if library == "infolake":
+            assert digits >= 14, (measure, digits)
+
+
+def test_the_comparison_prints_every_table(capsys, monkeypatch):
+    monkeypatch.setattr(compare_certified, "entries", lambda: CERTIFIED[:9])
+    compare_certified.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["table", "MI", "infolake"]
+    assert len(lines) == 10
 
 
 def test_the_stored_certified_set_is_what_its_program_makes(tmp_path):
@@ -279,6 +306,31 @@ def test_ami_of_3000_by_3000_labels_is_a_thousand_times_faster_than_scikit_learn
     theirs, truth = timed(lambda: sk.adjusted_mutual_info_score(x, y))
     assert il.adjusted_mutual_information(table) == pytest.approx(truth, abs=1e-9)
     assert theirs > 1000 * ours
+
+
+def test_ami_of_a_billion_rows_within_a_tenth_of_a_second():
+    rng = np.random.default_rng(0)
+    shares = np.outer(rng.dirichlet(np.ones(50)), rng.dirichlet(np.ones(50)))
+    cells = rng.multinomial(10**9, shares.ravel()).reshape(50, 50)
+    seconds = min(timed(lambda: il.adjusted_mutual_information(ContingencyTable(cells)))[0] for _ in range(5))
+    assert seconds < 0.1
+
+
+@pytest.mark.slow
+def test_ami_of_zipf_clusters_within_ten_seconds():
+    """100,000 x 100,000 clusters, 10 million rows: about 5 million cells, E[I] by distinct margins."""
+    size = 100_000
+    shares = 1 / np.arange(1, size + 1)
+    x, y = np.random.default_rng(0).choice(size, (2, 10**7), p=shares / shares.sum())
+    keys, counts = np.unique(x * size + y, return_counts=True)
+    table = ContingencyTable.from_cells(
+        (keys // size, keys % size), counts, levels=(range(size),) * 2, columns=("x", "y")
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, value = timed(lambda: il.adjusted_mutual_information(table))
+    assert seconds < 10
+    assert abs(value) < 1e-4
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * 2**20
 
 
 def timed(function):

@@ -12,8 +12,10 @@ from infolake.measures.agreement import (
     expected_mutual_information,
     homogeneity,
     information_gain_ratio,
+    normalized_information_distance,
     normalized_mutual_information,
     normalized_variation_of_information,
+    symmetric_uncertainty,
     uncertainty_coefficient,
     v_measure,
 )
@@ -25,9 +27,12 @@ from infolake.measures.association import (
     degrees_of_freedom,
     g_p_value,
     g_statistic,
+    phi_coefficient,
+    power_divergence,
     tschuprows_t,
 )
 from infolake.measures.catalogue import Measure, get, measures, unit_name
+from infolake.measures.cell_tests import adjusted_residual, fisher_exact_log_p, fisher_exact_p
 from infolake.measures.cells import (
     chi_squared_contribution,
     collapsed_chi_squared,
@@ -42,6 +47,7 @@ from infolake.measures.cells import (
     mi_like,
     normalized_pointwise_mutual_information,
     phi_squared,
+    phrase_score,
     pointwise_mutual_information,
     poisson_stirling,
     positive_pointwise_mutual_information,
@@ -52,15 +58,21 @@ from infolake.measures.cells import (
     z_score,
 )
 from infolake.measures.information import (
-    co_information,
     conditional_entropy,
     conditional_mutual_information,
     entropy,
     joint_entropy,
     mutual_information,
-    total_correlation,
     variation_of_information,
 )
+from infolake.measures.multivariate import (
+    co_information,
+    dual_total_correlation,
+    o_information,
+    total_correlation,
+)
+from infolake.measures.partitions import adjusted_rand_index, fowlkes_mallows_index, rand_index
+from infolake.measures.prediction import goodman_kruskal_lambda, goodman_kruskal_tau
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +90,8 @@ sys.modules[__name__].__class__ = _Room
 __all__ = [
     "Measure",
     "adjusted_mutual_information",
+    "adjusted_rand_index",
+    "adjusted_residual",
     "chi_squared",
     "chi_squared_contribution",
     "chi_squared_p_value",
@@ -91,14 +105,20 @@ __all__ = [
     "cramers_v",
     "degrees_of_freedom",
     "dice",
+    "dual_total_correlation",
     "entropy",
     "expected_count",
     "expected_mutual_information",
+    "fisher_exact_log_p",
+    "fisher_exact_p",
+    "fowlkes_mallows_index",
     "g",
     "g_contribution",
     "g_p_value",
     "g_statistic",
     "get",
+    "goodman_kruskal_lambda",
+    "goodman_kruskal_tau",
     "homogeneity",
     "information_gain_ratio",
     "jaccard",
@@ -108,16 +128,23 @@ __all__ = [
     "measures",
     "mi_like",
     "mutual_information",
+    "normalized_information_distance",
     "normalized_mutual_information",
     "normalized_pointwise_mutual_information",
     "normalized_variation_of_information",
+    "o_information",
+    "phi_coefficient",
     "phi_squared",
+    "phrase_score",
     "pointwise_mutual_information",
     "poisson_stirling",
     "positive_pointwise_mutual_information",
+    "power_divergence",
     "powered_pointwise_mutual_information",
+    "rand_index",
     "root_log_likelihood_ratio",
     "shifted_positive_pointwise_mutual_information",
+    "symmetric_uncertainty",
     "t_score",
     "total_correlation",
     "tschuprows_t",

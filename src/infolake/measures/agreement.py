@@ -22,7 +22,13 @@ THEIL = "Theil 1970, Am. J. Sociol. 76"
 ROSENBERG = "Rosenberg & Hirschberg 2007, EMNLP"
 
 
-@measure("nmi", bounds=(0.0, 1.0), conditional=True, reference="Strehl & Ghosh 2002, JMLR 3")
+@measure(
+    "nmi",
+    bounds=(0.0, 1.0),
+    conditional=True,
+    reference="Strehl & Ghosh 2002, JMLR 3",
+    formula="I / average(H(X), H(Y))",
+)
 def normalized_mutual_information(
     tables: Tables, *, average: str = "arithmetic", entropy: str = "plug_in"
 ) -> Values:
@@ -51,7 +57,13 @@ def normalized_mutual_information(
     return _normalized(tables, average, entropy)
 
 
-@measure("emi", unit="information", best="low", reference=VINH)
+@measure(
+    "emi",
+    unit="information",
+    best="low",
+    reference=VINH,
+    formula="mean of I over all tables of the same margins",
+)
 def expected_mutual_information(batch: TableBatch) -> Values:
     """Return the mean MI of all tables with the same margins: what chance alone gives.
 
@@ -76,7 +88,7 @@ def expected_mutual_information(batch: TableBatch) -> Values:
     return _expected(batch)
 
 
-@measure("ami", bounds=(None, 1.0), reference=VINH)
+@measure("ami", bounds=(None, 1.0), reference=VINH, formula="(I - E[I]) / (average(H(X), H(Y)) - E[I])")
 def adjusted_mutual_information(batch: TableBatch, *, average: str = "arithmetic") -> Values:
     """Return (I - E[I]) / (average of H(X) and H(Y) - E[I]): 0 for chance, 1 for agreement.
 
@@ -111,7 +123,14 @@ def adjusted_mutual_information(batch: TableBatch, *, average: str = "arithmetic
     return np.where(np.isnan(expected), np.nan, scores)
 
 
-@measure("theils_u", symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=THEIL)
+@measure(
+    "theils_u",
+    symmetric=False,
+    bounds=(0.0, 1.0),
+    conditional=True,
+    reference=THEIL,
+    formula="U(Y|X) = I / H(Y)",
+)
 def uncertainty_coefficient(tables: Tables, *, given: str = "x", entropy: str = "plug_in") -> Values:
     """Return U(Y|X) = I / H(Y): the share of Y's entropy that X explains.
 
@@ -122,7 +141,7 @@ def uncertainty_coefficient(tables: Tables, *, given: str = "x", entropy: str = 
     given : str
         "x" for U(Y|X), "y" for U(X|Y) = I / H(X), "symmetric" for 2 I / (H(X) + H(Y)).
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Returns
     -------
@@ -140,7 +159,7 @@ def uncertainty_coefficient(tables: Tables, *, given: str = "x", entropy: str = 
     return _share(tables, "y" if given == "x" else "x", entropy, 1.0)
 
 
-@measure(symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=ROSENBERG)
+@measure(symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=ROSENBERG, formula="I / H(X)")
 def homogeneity(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return I / H(X), with the rows as true classes: 1 if each column level holds one class only.
 
@@ -149,7 +168,7 @@ def homogeneity(tables: Tables, *, entropy: str = "plug_in") -> Values:
     table : ContingencyTable, TableBatch or Strata
         Classes (rows) by clusters (columns).
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -160,7 +179,7 @@ def homogeneity(tables: Tables, *, entropy: str = "plug_in") -> Values:
     return _share(tables, "x", entropy, 1.0)
 
 
-@measure(symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=ROSENBERG)
+@measure(symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=ROSENBERG, formula="I / H(Y)")
 def completeness(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return I / H(Y), with the rows as true classes: 1 if each class lies in one cluster.
 
@@ -169,7 +188,7 @@ def completeness(tables: Tables, *, entropy: str = "plug_in") -> Values:
     table : ContingencyTable, TableBatch or Strata
         Classes (rows) by clusters (columns).
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -180,7 +199,13 @@ def completeness(tables: Tables, *, entropy: str = "plug_in") -> Values:
     return _share(tables, "y", entropy, 1.0)
 
 
-@measure(symmetric=False, bounds=(0.0, 1.0), conditional=True, reference=ROSENBERG)
+@measure(
+    symmetric=False,
+    bounds=(0.0, 1.0),
+    conditional=True,
+    reference=ROSENBERG,
+    formula="(1 + beta) h c / (beta h + c), h homogeneity, c completeness",
+)
 def v_measure(tables: Tables, *, beta: float = 1.0, entropy: str = "plug_in") -> Values:
     """Return the weighted harmonic mean of homogeneity and completeness; NMI for ``beta=1``.
 
@@ -191,7 +216,7 @@ def v_measure(tables: Tables, *, beta: float = 1.0, entropy: str = "plug_in") ->
     beta : float
         Above 1, completeness weighs more.
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -211,6 +236,7 @@ def v_measure(tables: Tables, *, beta: float = 1.0, entropy: str = "plug_in") ->
     bounds=(0.0, 1.0),
     conditional=True,
     reference="Quinlan 1986, Mach. Learn. 1",
+    formula="I / H(X)",
 )
 def information_gain_ratio(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return I / H(X), with the rows as the attribute; 0 for a constant attribute.
@@ -220,7 +246,7 @@ def information_gain_ratio(tables: Tables, *, entropy: str = "plug_in") -> Value
     table : ContingencyTable, TableBatch or Strata
         Attribute (rows) by class (columns).
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -231,7 +257,14 @@ def information_gain_ratio(tables: Tables, *, entropy: str = "plug_in") -> Value
     return _share(tables, "x", entropy, 0.0)
 
 
-@measure("nvi", bounds=(0.0, 1.0), conditional=True, best="low", reference=VINH)
+@measure(
+    "nvi",
+    bounds=(0.0, 1.0),
+    conditional=True,
+    best="low",
+    reference=VINH,
+    formula="(H(X|Y) + H(Y|X)) / H(X,Y)",
+)
 def normalized_variation_of_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return (H(X|Y) + H(Y|X)) / H(X,Y); 0 for two constant columns.
 
@@ -240,7 +273,7 @@ def normalized_variation_of_information(tables: Tables, *, entropy: str = "plug_
     table : ContingencyTable, TableBatch or Strata
         Two columns.
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -250,6 +283,61 @@ def normalized_variation_of_information(tables: Tables, *, entropy: str = "plug_
     """
     variation = equivocation(tables, "x", entropy) + equivocation(tables, "y", entropy)
     return _over(variation, entropy_of(tables, "xy", entropy), 0.0)
+
+
+@measure(
+    "nid",
+    bounds=(0.0, 1.0),
+    conditional=True,
+    best="low",
+    reference="Li et al. 2004, IEEE Trans. Inf. Theory 50; Vinh, Epps & Bailey 2010, JMLR 11",
+    formula="1 - I / max(H(X), H(Y))",
+)
+def normalized_information_distance(tables: Tables, *, entropy: str = "plug_in") -> Values:
+    """Return max(H(X|Y), H(Y|X)) / max(H(X), H(Y)), a metric; 0 for two constant columns.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns.
+    entropy : str
+        The entropy estimator; its options are those of `mutual_information`.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> normalized_information_distance(ContingencyTable([[1, 1], [1, 1]]))
+    1.0
+    """
+    x, y = entropy_of(tables, "x", entropy), entropy_of(tables, "y", entropy)
+    left = np.maximum(equivocation(tables, "x", entropy), equivocation(tables, "y", entropy))
+    return _over(left, np.maximum(x, y), 0.0)
+
+
+@measure(
+    "su",
+    bounds=(0.0, 1.0),
+    conditional=True,
+    reference="Witten & Frank 2005, Data Mining, ch. 7",
+    formula="2 I / (H(X) + H(Y))",
+)
+def symmetric_uncertainty(tables: Tables, *, entropy: str = "plug_in") -> Values:
+    """Return 2 I / (H(X) + H(Y)): the normalized mutual information with the arithmetic mean.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns.
+    entropy : str
+        The entropy estimator; its options are those of `mutual_information`.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> symmetric_uncertainty(ContingencyTable([[2, 0], [0, 2]]))
+    1.0
+    """
+    return _normalized(tables, "arithmetic", entropy)
 
 
 def averaged(tables: Tables, average: str, entropy: str = "plug_in") -> Values:

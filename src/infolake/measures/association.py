@@ -6,15 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from infolake.errors import UsageError, printable
 from infolake.measures.catalogue import Tables, Values, measure
-from infolake.measures.information import dependence, empty, mutual, summed
-from infolake.tables import Strata, TableBatch
+from infolake.measures.information import empty, mutual, summed
+from infolake.measures.plug_in import dependence
+from infolake.measures.residuals import absent_products, deviations
+from infolake.tables import Strata, TableBatch, grouped_sum
 
+POWERS = {
+    "pearson": 1.0,
+    "log-likelihood": 0.0,
+    "freeman-tukey": -0.5,
+    "mod-log-likelihood": -1.0,
+    "neyman": -2.0,
+    "cressie-read": 2 / 3,
+}
 CRAMER = "Cramér 1946, Mathematical Methods of Statistics"
 
 
 @measure(
-    "g", "log_likelihood_ratio", unit="count", conditional=True, reference="Wilks 1935, Ann. Math. Stat. 6"
+    "g",
+    "log_likelihood_ratio",
+    unit="count",
+    conditional=True,
+    reference="Wilks 1935, Ann. Math. Stat. 6",
+    formula="2 * sum of n ln(n/E) = 2 N I",
 )
 def g_statistic(tables: Tables) -> Values:
     """Return G = 2 N I, I in nats: the log-likelihood ratio against independence.
@@ -35,7 +51,13 @@ def g_statistic(tables: Tables) -> Values:
     return _g(tables)
 
 
-@measure("chi2", unit="count", conditional=True, reference="Pearson 1900, Phil. Mag. 50")
+@measure(
+    "chi2",
+    unit="count",
+    conditional=True,
+    reference="Pearson 1900, Phil. Mag. 50",
+    formula="sum of (n - E)^2 / E",
+)
 def chi_squared(tables: Tables) -> Values:
     """Return Pearson's statistic: the sum of (n - E)**2 / E, without continuity correction.
 
@@ -55,7 +77,14 @@ def chi_squared(tables: Tables) -> Values:
     return _chi(tables)
 
 
-@measure("dof", unit="count", best="low", conditional=True)
+@measure(
+    "dof",
+    unit="count",
+    best="low",
+    conditional=True,
+    reference="Fisher 1922, J. R. Stat. Soc. 85",
+    formula="(R - 1)(C - 1), R and C non-empty levels",
+)
 def degrees_of_freedom(tables: Tables) -> Values:
     """Return (R - 1)(C - 1) of the non-empty rows and columns, added over strata.
 
@@ -75,7 +104,14 @@ def degrees_of_freedom(tables: Tables) -> Values:
     return np.where(empty(tables), np.nan, _freedom(tables))
 
 
-@measure("g_p", bounds=(0.0, 1.0), best="low", conditional=True)
+@measure(
+    "g_p",
+    bounds=(0.0, 1.0),
+    best="low",
+    conditional=True,
+    reference="Wilks 1938, Ann. Math. Stat. 9",
+    formula="P(chi squared of (R - 1)(C - 1) degrees >= G)",
+)
 def g_p_value(tables: Tables) -> Values:
     """Return the p-value of G against the chi-squared distribution; 1 without degrees of freedom.
 
@@ -93,7 +129,14 @@ def g_p_value(tables: Tables) -> Values:
     return _p_value(_of(g_statistic, tables), _of(degrees_of_freedom, tables))
 
 
-@measure("chi2_p", bounds=(0.0, 1.0), best="low", conditional=True)
+@measure(
+    "chi2_p",
+    bounds=(0.0, 1.0),
+    best="low",
+    conditional=True,
+    reference="Pearson 1900, Phil. Mag. 50",
+    formula="P(chi squared of (R - 1)(C - 1) degrees >= the statistic)",
+)
 def chi_squared_p_value(tables: Tables) -> Values:
     """Return the p-value of Pearson's statistic; 1 without degrees of freedom.
 
@@ -111,7 +154,7 @@ def chi_squared_p_value(tables: Tables) -> Values:
     return _p_value(_of(chi_squared, tables), _of(degrees_of_freedom, tables))
 
 
-@measure("v", bounds=(0.0, 1.0), reference=CRAMER)
+@measure("v", bounds=(0.0, 1.0), reference=CRAMER, formula="sqrt(chi squared / (N (min(R, C) - 1)))")
 def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
     """Return the square root of phi squared / (min(R, C) - 1), R and C counting non-empty levels.
 
@@ -141,7 +184,12 @@ def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
     return np.sqrt(phi / _nan_unless(np.minimum(rows, cols) - 1))
 
 
-@measure("t", bounds=(0.0, 1.0), reference="Tschuprow 1939, Mathematical Theory of Correlation")
+@measure(
+    "t",
+    bounds=(0.0, 1.0),
+    reference="Tschuprow 1939, Mathematical Theory of Correlation",
+    formula="sqrt(chi squared / (N sqrt((R - 1)(C - 1))))",
+)
 def tschuprows_t(batch: TableBatch) -> Values:
     """Return the square root of phi squared / sqrt((R - 1)(C - 1)); NaN where a column is constant.
 
@@ -159,7 +207,11 @@ def tschuprows_t(batch: TableBatch) -> Values:
     return np.sqrt(_phi(batch) / _nan_unless(np.sqrt(_freedom(batch))))
 
 
-@measure(bounds=(0.0, 1.0), reference="Pearson 1904, Drapers' Company Research Memoirs 1")
+@measure(
+    bounds=(0.0, 1.0),
+    reference="Pearson 1904, Drapers' Company Research Memoirs 1",
+    formula="sqrt(chi squared / (N + chi squared))",
+)
 def contingency_coefficient(batch: TableBatch) -> Values:
     """Return the square root of phi squared / (1 + phi squared).
 
@@ -176,6 +228,106 @@ def contingency_coefficient(batch: TableBatch) -> Values:
     """
     phi = _phi(batch)
     return np.sqrt(phi / (1 + phi))
+
+
+@measure(
+    "phi",
+    bounds=(0.0, None),
+    reference="Pearson 1904, Drapers' Company Research Memoirs 1",
+    formula="sqrt(chi squared / N)",
+)
+def phi_coefficient(batch: TableBatch) -> Values:
+    """Return the square root of chi squared / N; for a 2 x 2 table the absolute correlation.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns; up to 1 for 2 x 2, to sqrt(min(R, C) - 1) else.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> phi_coefficient(ContingencyTable([[2, 0], [0, 2]]))
+    1.0
+    """
+    return np.sqrt(_phi(batch))
+
+
+@measure(
+    "cressie_read",
+    unit="count",
+    conditional=True,
+    reference="Cressie & Read 1984, J. R. Stat. Soc. B 46",
+    formula="2 / (lambda (lambda + 1)) * sum of n ((n/E)^lambda - 1)",
+)
+def power_divergence(tables: Tables, *, lambda_: float | str = 2 / 3) -> Values:
+    """Return the Cressie-Read power divergence from independence.
+
+    Parameters
+    ----------
+    table : ContingencyTable, TableBatch or Strata
+        Two columns; strata add.
+    lambda_ : float or str
+        The power, or scipy's name of one: "pearson" (1), "log-likelihood" (0), "freeman-tukey" (-1/2),
+        "mod-log-likelihood" (-1), "neyman" (-2), "cressie-read" (2/3).
+
+    Returns
+    -------
+    float or ndarray of shape (B,)
+        0 and more; infinite for absent cells where ``lambda_`` is -1 or less.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(power_divergence(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 6)
+    2.772964
+    """
+    power = _power(lambda_)
+    if isinstance(tables, Strata):
+        return summed(tables, _divergence(tables.batch, power))
+    return _divergence(tables, power)
+
+
+def _power(lambda_: float | str) -> float:
+    power = POWERS.get(lambda_) if isinstance(lambda_, str) else lambda_
+    if power is None or not np.isfinite(power):
+        expected = f"a number or {', '.join(POWERS)}"
+        raise UsageError("lambda_ is unknown", expected=expected, found=printable(lambda_))
+    return float(power)
+
+
+def _divergence(batch: TableBatch, power: float) -> Values:
+    """Return 2 sum of E f(d) over all cells; an absent one has d = -1."""
+    if power in {0.0, 1.0}:
+        return _g(batch) if power == 0.0 else _chi(batch)
+    row, col, total = (part.astype(np.float64) for part in batch.cell_margins)
+    share = (row / total) * (col / total)
+    terms = share * total * _generator(deviations(batch), batch.cells / total / share, power)
+    present = grouped_sum(terms, batch.table_of_cell, len(batch))
+    holes = batch.n_cells < batch.n_rows_nonempty * batch.n_cols_nonempty
+    unseen = absent_products(batch) * batch.totals / (power + 1) if power > -1 else np.inf
+    return np.where(batch.totals > 0, 2 * (present + np.where(holes, unseen, 0.0)), np.nan)
+
+
+def _generator(d: Values, ratio: Values, power: float) -> Values:
+    """Return (r**(power + 1) - r - power d) / (power (power + 1)), r = 1 + d: >= 0, 0 at d = 0."""
+    near = np.abs(d) < 0.05
+    with np.errstate(divide="ignore", over="ignore"):
+        if power == -1:
+            far = d - np.log(ratio)
+        else:
+            far = (ratio * np.expm1(power * np.log(ratio)) - power * d) / (power * (power + 1))
+    return np.where(near, _series(np.where(near, d, 0.0), power), far)
+
+
+def _series(d: Values, power: float) -> Values:
+    """Return the generator near 0: the binomial series of r**(power + 1) from d**2 on."""
+    term = d * d / 2
+    value = term.copy()
+    for k in range(2, 16):
+        term = term * d * ((power + 1 - k) / (k + 1))
+        value += term
+    return value
 
 
 def _of(function: object, tables: Tables) -> Values:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infolake.errors import UnknownMeasureError, UsageError, nearest, printable
+from infolake.measures import estimators
 from infolake.tables import ContingencyTable, Strata, TableBatch
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Values = NDArray[np.float64]
 Tables = TableBatch | Strata
 Body = Callable[..., Values]
 
+ESTIMATION = ("support", "seed")  # keywords beside ``entropy=``, of every measure that has it
 BASES = {
     "bits": 2.0,
     "shannons": 2.0,
@@ -88,6 +90,9 @@ class Measure:
         "table" (two columns), "joint" (any number of columns) or "strata" (three or more).
     reference : str
         Where it comes from.
+    formula : str
+        What it is, in plain text: n, a, b, N are a cell, its row and column margin and the total,
+        E = a b / N, p = n / N; I and H are mutual information and entropy.
     options : frozenset of str
         The keywords it takes.
     """
@@ -104,8 +109,10 @@ class Measure:
     conditional: bool
     needs: str
     reference: str
+    formula: str
     options: frozenset[str]
     body: Body = field(repr=False)
+    joint_body: Callable[..., float] | None = field(default=None, repr=False)
 
     def evaluate(self, tables: Tables, **options: Any) -> Values:
         """Return one value per table (or per non-zero cell); other measures' options are ignored.
@@ -116,8 +123,7 @@ class Measure:
         >>> get("mi").evaluate(batch, base=2, average="max")
         array([1.])
         """
-        own = {name: value for name, value in options.items() if name in self.options}
-        base = own.pop("base", 2)
+        base, own = self._chosen(options)
         if isinstance(tables, Strata) and not self.conditional:
             raise UsageError(f"{self.name} has no conditional form")
         batch = tables.batch if isinstance(tables, Strata) else tables
@@ -126,17 +132,41 @@ class Measure:
         values = self.body(tables, **own)
         return values / log_base(base) if self.unit == "information" else values
 
+    def _chosen(self, options: dict[str, Any]) -> tuple[float | str, dict[str, Any]]:
+        """Return the base and the measure's own keywords; the estimator's options become part of it."""
+        own = {name: value for name, value in options.items() if name in self.options}
+        if "entropy" in self.options:
+            more = {name: own.pop(name, None) for name in ESTIMATION}
+            own["entropy"] = estimators.get(own.get("entropy", "plug_in"), **more)
+        return own.pop("base", 2), own
+
     def of(self, table: ContingencyTable | Tables, options: dict[str, Any]) -> Any:
         """Return the value of one table, or those of many; what the public function does."""
         unknown = sorted(set(options) - self.options)
         if unknown:
             what = f"{self.name} takes no option {printable(unknown[0])!r}"
             raise UsageError(what, next=nearest(unknown[0], sorted(self.options)))
-        if not isinstance(table, ContingencyTable):
+        if isinstance(table, TableBatch | Strata):
             return self.evaluate(table, **options)
+        if not isinstance(table, ContingencyTable):
+            what = f"{self.name} is a function of a contingency table"
+            found = type(table).__name__
+            raise UsageError(what, found=found, next="il.ContingencyTable(counts), or .from_labels(x, y)")
         if self.per_cell:
             return self._dense(table, options)
+        if self.joint_body is not None and table.ndim != 2:
+            return self._joint(table, options)
         return float(self.evaluate(self._tables(table), **options)[0])
+
+    def _joint(self, table: ContingencyTable, options: dict[str, Any]) -> float:
+        assert self.joint_body is not None
+        if table.ndim < 2:
+            raise UsageError(f"{self.name} needs a table of two or more columns", found="1 column")
+        if not table.sums_match:
+            raise UsageError(f"{self.name} needs margins that are the sums of the cells")
+        base, own = self._chosen(options)
+        value = self.joint_body(table, **own) if table.total else math.nan
+        return float(value / log_base(base) if self.unit == "information" else value)
 
     def _tables(self, table: ContingencyTable) -> Tables:
         if self.needs == "strata":
@@ -198,11 +228,18 @@ def _all_cells(table: ContingencyTable, batch: TableBatch) -> TableBatch:
 _measures: dict[tuple[bool, str], Measure] = {}  # by (per cell, name or alias)
 
 
-def _register(body: Body, name: str, aliases: tuple[str, ...], unit: str, **properties: Any) -> Any:
-    keywords = [p for p in inspect.signature(body).parameters.values() if p.kind is p.KEYWORD_ONLY]
+def _register(
+    described: Callable[..., Any], name: str, aliases: tuple[str, ...], unit: str, **properties: Any
+) -> Any:
+    """Register a measure; signature and docstring are those of ``described``."""
+    body = properties.pop("body", described)
+    keywords = [p for p in inspect.signature(described).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if any(p.name == "entropy" for p in keywords):
+        kind = inspect.Parameter.KEYWORD_ONLY
+        keywords += [inspect.Parameter(option, kind, default=None) for option in ESTIMATION]
     names = {p.name for p in keywords} | ({"base"} if unit == "information" else set())
 
-    @functools.wraps(body)
+    @functools.wraps(described)
     def public(table: ContingencyTable | Tables, **options: Any) -> Any:
         return entry.of(table, options)
 
@@ -239,6 +276,7 @@ def measure(
     conditional: bool = False,
     needs: str = "table",
     reference: str = "",
+    formula: str = "",
 ) -> Callable[[Body], TableMeasure]:
     """Register a measure with one value per table.
 
@@ -260,6 +298,45 @@ def measure(
             conditional=conditional,
             needs=needs,
             reference=reference,
+            formula=formula,
+        )
+        return public
+
+    return register
+
+
+def joint_measure(
+    *aliases: str,
+    pair: Body,
+    bounds: tuple[float | None, float | None] = (0.0, None),
+    unit: str = "information",
+    reference: str = "",
+    formula: str = "",
+) -> Callable[[Callable[..., float]], TableMeasure]:
+    """Register a symmetric measure of any number of columns, two at least.
+
+    The decorated function takes a `ContingencyTable` of three or more columns that holds rows, and
+    keywords, and returns nats. ``pair`` is what it is for two columns: it takes a `TableBatch`, or
+    `Strata` for the conditional form, and the same keywords.
+    """
+
+    def register(body: Callable[..., float]) -> TableMeasure:
+        public: TableMeasure = _register(
+            body,
+            body.__name__,
+            aliases,
+            unit,
+            body=pair,
+            joint_body=body,
+            symmetric=True,
+            bounds=bounds,
+            best="high",
+            per_cell=False,
+            absent=None,
+            conditional=True,
+            needs="joint",
+            reference=reference,
+            formula=formula,
         )
         return public
 
@@ -273,7 +350,9 @@ def cell_measure(
     symmetric: bool = True,
     bounds: tuple[float | None, float | None] = (None, None),
     unit: str = "none",
+    best: str = "high",
     reference: str = "",
+    formula: str = "",
 ) -> Callable[[Body], CellMeasure]:
     """Register a measure with one value per cell of a `TableBatch`.
 
@@ -290,12 +369,13 @@ def cell_measure(
             unit,
             symmetric=symmetric,
             bounds=bounds,
-            best="high",
+            best=best,
             per_cell=True,
             absent=absent,
             conditional=False,
             needs="table",
             reference=reference,
+            formula=formula,
         )
         return public
 
@@ -355,6 +435,7 @@ def measures() -> pd.DataFrame:
         {
             "name": m.name,
             "aliases": ", ".join(m.aliases),
+            "formula": m.formula,
             "summary": (m.function.__doc__ or "").strip().split("\n")[0],
             "unit": m.unit,
             "symmetric": m.symmetric,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from infolake.errors import UsageError
 from infolake.measures import numerics
 from infolake.measures.catalogue import Values, cell_measure
+from infolake.measures.residuals import deviations
 from infolake.tables import TableBatch
 
 CHURCH = "Church & Hanks 1990, Comput. Linguist. 16"
@@ -27,7 +28,7 @@ MANNING = "Manning & Schütze 1999, Foundations of Statistical NLP, ch. 5"
 EVERT = "Evert 2005, PhD thesis, Stuttgart"
 
 
-@cell_measure("pmi", absent=-math.inf, unit="information", reference=CHURCH)
+@cell_measure("pmi", absent=-math.inf, unit="information", reference=CHURCH, formula="log(n N / (a b))")
 def pointwise_mutual_information(batch: TableBatch, *, smoothing: float = 1.0) -> Values:
     """Return ln(n N / (a b)): how much more often the levels meet than independent ones would.
 
@@ -55,7 +56,7 @@ def pointwise_mutual_information(batch: TableBatch, *, smoothing: float = 1.0) -
     return _pmi(batch, smoothing)
 
 
-@cell_measure("npmi", absent=-1.0, bounds=(-1.0, 1.0), reference=BOUMA)
+@cell_measure("npmi", absent=-1.0, bounds=(-1.0, 1.0), reference=BOUMA, formula="PMI / -log(p)")
 def normalized_pointwise_mutual_information(batch: TableBatch) -> Values:
     """Return PMI / -ln(n/N): 1 if the levels only meet each other, 0 if independent, -1 if never.
 
@@ -76,7 +77,9 @@ def normalized_pointwise_mutual_information(batch: TableBatch) -> Values:
     return np.where(sure, 1.0, _pmi(batch) / np.where(sure, 1.0, information))
 
 
-@cell_measure("ppmi", absent=0.0, bounds=(0.0, None), unit="information", reference=LEVY)
+@cell_measure(
+    "ppmi", absent=0.0, bounds=(0.0, None), unit="information", reference=LEVY, formula="max(0, PMI)"
+)
 def positive_pointwise_mutual_information(batch: TableBatch, *, smoothing: float = 1.0) -> Values:
     """Return max(0, PMI).
 
@@ -99,7 +102,14 @@ def positive_pointwise_mutual_information(batch: TableBatch, *, smoothing: float
     return np.maximum(0.0, _pmi(batch, smoothing))
 
 
-@cell_measure("sppmi", absent=0.0, bounds=(0.0, None), unit="information", reference=LEVY)
+@cell_measure(
+    "sppmi",
+    absent=0.0,
+    bounds=(0.0, None),
+    unit="information",
+    reference=LEVY,
+    formula="max(0, PMI - log(shift))",
+)
 def shifted_positive_pointwise_mutual_information(
     batch: TableBatch, *, shift: float = 1.0, smoothing: float = 1.0
 ) -> Values:
@@ -128,7 +138,7 @@ def shifted_positive_pointwise_mutual_information(
     return np.maximum(0.0, _pmi(batch, smoothing) - math.log(shift))
 
 
-@cell_measure("pmi_k", absent=-math.inf, unit="information", reference=DAILLE)
+@cell_measure("pmi_k", absent=-math.inf, unit="information", reference=DAILLE, formula="log(p^k N^2 / (a b))")
 def powered_pointwise_mutual_information(batch: TableBatch, *, k: float = 2) -> Values:
     """Return PMI^k = ln(p**k / (p_x p_y)): PMI with less weight on rare cells.
 
@@ -151,7 +161,7 @@ def powered_pointwise_mutual_information(batch: TableBatch, *, k: float = 2) -> 
     return _pmi(batch) + (k - 1) * _log_share(batch)
 
 
-@cell_measure("pmi_contribution", absent=0.0, unit="information", reference=CHURCH)
+@cell_measure("pmi_contribution", absent=0.0, unit="information", reference=CHURCH, formula="p PMI")
 def contribution(batch: TableBatch) -> Values:
     """Return n/N PMI, the cell's part of the mutual information: they sum to it.
 
@@ -173,7 +183,15 @@ def contribution(batch: TableBatch) -> Values:
     return batch.cells / N * _pmi(batch)
 
 
-@cell_measure("llr", "likelihood_ratio", absent=None, bounds=(0.0, None), unit="count", reference=DUNNING)
+@cell_measure(
+    "llr",
+    "likelihood_ratio",
+    absent=None,
+    bounds=(0.0, None),
+    unit="count",
+    reference=DUNNING,
+    formula="2 * sum of n ln(n/E) over the collapsed 2 x 2 table",
+)
 def g(batch: TableBatch) -> Values:
     """Return G of the collapsed 2 x 2 table: Dunning's log-likelihood ratio.
 
@@ -206,7 +224,15 @@ def g(batch: TableBatch) -> Values:
     return 2 * total
 
 
-@cell_measure("chi2", name="chi_squared", absent=None, bounds=(0.0, None), unit="count", reference=MANNING)
+@cell_measure(
+    "chi2",
+    name="chi_squared",
+    absent=None,
+    bounds=(0.0, None),
+    unit="count",
+    reference=MANNING,
+    formula="sum of (n - E)^2 / E over the collapsed 2 x 2 table",
+)
 def collapsed_chi_squared(batch: TableBatch) -> Values:
     """Return Pearson's statistic of the collapsed 2 x 2 table; 0 where a margin holds all rows.
 
@@ -224,7 +250,13 @@ def collapsed_chi_squared(batch: TableBatch) -> Values:
     return _collapsed_phi(batch) * _floats(batch)[3]
 
 
-@cell_measure("phi2", absent=None, bounds=(0.0, 1.0), reference="Gale & Church 1991, DARPA workshop")
+@cell_measure(
+    "phi2",
+    absent=None,
+    bounds=(0.0, 1.0),
+    reference="Gale & Church 1991, DARPA workshop",
+    formula="chi squared of the collapsed 2 x 2 table / N",
+)
 def phi_squared(batch: TableBatch) -> Values:
     """Return the squared correlation of the two levels: chi squared of the collapsed table over N.
 
@@ -242,7 +274,12 @@ def phi_squared(batch: TableBatch) -> Values:
     return _collapsed_phi(batch)
 
 
-@cell_measure("root_llr", absent=None, reference="Apache Mahout, LogLikelihood.rootLogLikelihoodRatio")
+@cell_measure(
+    "root_llr",
+    absent=None,
+    reference="Apache Mahout, LogLikelihood.rootLogLikelihoodRatio",
+    formula="sign(n - E) sqrt(G)",
+)
 def root_log_likelihood_ratio(batch: TableBatch) -> Values:
     """Return the square root of `g`, negative where the levels meet less often than by chance.
 
@@ -261,7 +298,7 @@ def root_log_likelihood_ratio(batch: TableBatch) -> Values:
     return np.copysign(np.sqrt(collapsed), _gap(batch))
 
 
-@cell_measure(absent=0.0, unit="count", reference=DUNNING)
+@cell_measure(absent=0.0, unit="count", reference=DUNNING, formula="2 n ln(n/E)")
 def g_contribution(batch: TableBatch) -> Values:
     """Return 2 n ln(n/E), the cell's term of the table's G: they sum to it.
 
@@ -279,7 +316,14 @@ def g_contribution(batch: TableBatch) -> Values:
     return 2 * _float(batch.cells) * _pmi(batch)
 
 
-@cell_measure("chi2_contribution", absent=None, bounds=(0.0, None), unit="count", reference="Pearson 1900")
+@cell_measure(
+    "chi2_contribution",
+    absent=None,
+    bounds=(0.0, None),
+    unit="count",
+    reference="Pearson 1900",
+    formula="(n - E)^2 / E",
+)
 def chi_squared_contribution(batch: TableBatch) -> Values:
     """Return (n - E)**2 / E, the cell's term of the table's chi squared: they sum to it.
 
@@ -295,10 +339,12 @@ def chi_squared_contribution(batch: TableBatch) -> Values:
     array([[1., 1.],
            [1., 1.]])
     """
-    return np.where(_expected(batch) > 0, _expected(batch) * _deviation(batch) ** 2, 0.0)
+    return np.where(_expected(batch) > 0, _expected(batch) * deviations(batch) ** 2, 0.0)
 
 
-@cell_measure(absent=0.0, bounds=(0.0, None), reference="Brin et al. 1997, SIGMOD (interest)")
+@cell_measure(
+    absent=0.0, bounds=(0.0, None), reference="Brin et al. 1997, SIGMOD (interest)", formula="n / E"
+)
 def lift(batch: TableBatch) -> Values:
     """Return n N / (a b): 1 if independent.
 
@@ -317,7 +363,9 @@ def lift(batch: TableBatch) -> Values:
     return _ratio(batch)
 
 
-@cell_measure(absent=None, bounds=(0.0, None), unit="count")
+@cell_measure(
+    absent=None, bounds=(0.0, None), unit="count", reference="Pearson 1900, Phil. Mag. 50", formula="a b / N"
+)
 def expected_count(batch: TableBatch) -> Values:
     """Return E = a b / N, what the cell would hold if the columns were independent.
 
@@ -336,7 +384,9 @@ def expected_count(batch: TableBatch) -> Values:
     return _expected(batch)
 
 
-@cell_measure("pearson_residual", absent=None, reference=EVERT)
+@cell_measure(
+    "pearson_residual", "standardized_residual", absent=None, reference=EVERT, formula="(n - E) / sqrt(E)"
+)
 def z_score(batch: TableBatch) -> Values:
     """Return (n - E) / sqrt(E).
 
@@ -355,7 +405,7 @@ def z_score(batch: TableBatch) -> Values:
     return np.where(_expected(batch) > 0, _gap(batch) / np.sqrt(_safe(_expected(batch))), 0.0)
 
 
-@cell_measure("student_t", absent=-math.inf, reference=MANNING)
+@cell_measure("student_t", absent=-math.inf, reference=MANNING, formula="(n - E) / sqrt(n)")
 def t_score(batch: TableBatch) -> Values:
     """Return (n - E) / sqrt(n).
 
@@ -374,7 +424,7 @@ def t_score(batch: TableBatch) -> Values:
     return _gap(batch) / np.sqrt(_float(batch.cells))
 
 
-@cell_measure(absent=0.0, bounds=(0.0, 1.0), reference="Dice 1945, Ecology 26")
+@cell_measure(absent=0.0, bounds=(0.0, 1.0), reference="Dice 1945, Ecology 26", formula="2 n / (a + b)")
 def dice(batch: TableBatch) -> Values:
     """Return 2 n / (a + b).
 
@@ -394,7 +444,9 @@ def dice(batch: TableBatch) -> Values:
     return 2 * n / (a + b)
 
 
-@cell_measure(absent=-math.inf, bounds=(None, 14.0), reference="Rychlý 2008, RASLAN")
+@cell_measure(
+    absent=-math.inf, bounds=(None, 14.0), reference="Rychlý 2008, RASLAN", formula="14 + log2(2 n / (a + b))"
+)
 def log_dice(batch: TableBatch) -> Values:
     """Return 14 + log2(2 n / (a + b)).
 
@@ -416,7 +468,9 @@ def log_dice(batch: TableBatch) -> Values:
     return 14 + out / math.log(2)
 
 
-@cell_measure(absent=0.0, bounds=(0.0, 1.0), reference="Jaccard 1912, New Phytol. 11")
+@cell_measure(
+    absent=0.0, bounds=(0.0, 1.0), reference="Jaccard 1912, New Phytol. 11", formula="n / (a + b - n)"
+)
 def jaccard(batch: TableBatch) -> Values:
     """Return n / (a + b - n).
 
@@ -437,7 +491,10 @@ def jaccard(batch: TableBatch) -> Values:
 
 
 @cell_measure(
-    absent=0.0, bounds=(0.0, None), reference="Bird, Klein & Loper, NLTK: BigramAssocMeasures.mi_like"
+    absent=0.0,
+    bounds=(0.0, None),
+    reference="Bird, Klein & Loper, NLTK: BigramAssocMeasures.mi_like",
+    formula="n^power / (a b)",
 )
 def mi_like(batch: TableBatch, *, power: float = 3) -> Values:
     """Return n**power / (a b), as NLTK.
@@ -460,7 +517,46 @@ def mi_like(batch: TableBatch, *, power: float = 3) -> Values:
     return n**power / (a * b)
 
 
-@cell_measure(absent=0.0, unit="none", reference="Quasthoff & Wolff 2002 (NLTK: poisson_stirling)")
+@cell_measure(
+    "phrase",
+    "mikolov",
+    absent=0.0,
+    reference="Mikolov et al. 2013, NIPS 26",
+    formula="(n - min_count) V / (a b)",
+)
+def phrase_score(batch: TableBatch, *, min_count: float = 5, vocabulary_size: float | None = None) -> Values:
+    """Return (n - min_count) V / (a b), as word2vec and gensim score phrases.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns: first and second words.
+    min_count : float
+        What is taken off each count. Cells of at most so many rows score 0 or less; absent cells 0.
+    vocabulary_size : float, optional
+        V, which scales all scores. Default: the non-empty levels of the longer axis. gensim counts
+        distinct words and distinct pairs.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> phrase_score(ContingencyTable([[9, 1], [1, 9]]), min_count=4)
+    array([[ 0.1 , -0.06],
+           [-0.06,  0.1 ]])
+    """
+    n, a, b, _ = _floats(batch)
+    size: Any = vocabulary_size
+    if size is None:
+        size = np.maximum(batch.n_rows_nonempty, batch.n_cols_nonempty)[batch.table_of_cell]
+    return np.asarray((n - min_count) / a * (size / b))
+
+
+@cell_measure(
+    absent=0.0,
+    unit="none",
+    reference="Quasthoff & Wolff 2002 (NLTK: poisson_stirling)",
+    formula="n (log2(n/E) - 1)",
+)
 def poisson_stirling(batch: TableBatch) -> Values:
     """Return n (log2(n/E) - 1), as NLTK.
 
@@ -501,18 +597,9 @@ def _expected(batch: TableBatch) -> Values:
     return a * b / _safe(N)
 
 
-def _deviation(batch: TableBatch) -> Values:
-    """Return d = (n N - a b) / (a b), the numerator exact; NaN where a margin is 0."""
-    kernel = numerics.deviations_of_weights if batch.weighted else numerics.deviations_of_counts
-    cells = _exact(batch)
-    out = np.empty(len(batch.cells))
-    kernel(*cells, out)
-    return out
-
-
 def _gap(batch: TableBatch) -> Values:
     """Return n - E, from the exact numerator; 0 where a margin is 0."""
-    return np.where(_expected(batch) > 0, _deviation(batch) * _expected(batch), 0.0)
+    return np.where(_expected(batch) > 0, deviations(batch) * _expected(batch), 0.0)
 
 
 def _ratio(batch: TableBatch) -> Values:
@@ -522,7 +609,7 @@ def _ratio(batch: TableBatch) -> Values:
 
 def _pmi(batch: TableBatch, smoothing: float = 1.0) -> Values:
     out = np.empty(len(batch.cells))
-    numerics.log1p_ratios(_deviation(batch), _ratio(batch), out)
+    numerics.log1p_ratios(deviations(batch), _ratio(batch), out)
     if smoothing == 1.0:
         return out
     return out + _smoothed(batch, smoothing)
@@ -549,5 +636,5 @@ def _collapsed_phi(batch: TableBatch) -> Values:
     _, a, b, N = _exact(batch)
     others = _float(N - a) * _float(N - b)
     product = _float(a) * _float(b)
-    d = np.where(others > 0, np.nan_to_num(_deviation(batch)), 0.0)
+    d = np.where(others > 0, np.nan_to_num(deviations(batch)), 0.0)
     return np.asarray(d * d * (product / _safe(others)))

@@ -1,16 +1,20 @@
 """Estimators of the entropy of one column, or of one pair of columns, from its counts.
 
-An estimator takes the distinct counts n_i > 0 (float64), how many levels have each (float64) and the
-support K, and returns nats. N is the sum of all counts. K is the number of levels that were observed,
-or, for estimators whose formula runs over empty cells, the number of levels of the table
-(``support="table"``, declared beside each).
+An estimator takes the distinct counts n_i > 0 (float64), how many levels have each (float64) and,
+where its formula has one, the support K, and returns nats. N is the sum of all counts. K is the number
+of levels that were observed or, for estimators whose formula runs over empty cells, of the levels of
+the table; `EntropyEstimator.support` says which, and ``support=`` changes it.
 
-With an estimator other than "plug_in" the mutual information is H(X) + H(Y) - H(X, Y). The exception
-is "james_stein", which shrinks the joint table once and takes all three from it.
+With an estimator other than "plug_in" the mutual information is H(X) + H(Y) - H(X, Y). Three see the
+whole joint table (`joint_estimators`): "james_stein" shrinks it once and takes all three from it,
+"panzeri_treves" counts the relevant bins of each row, "quadratic_extrapolation" splits it.
+
+Estimators other than "plug_in" are defined for counts, and refuse weighted tables.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,16 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from infolake.errors import UnknownMeasureError, nearest, printable
+from infolake.errors import UnknownMeasureError, UsageError, nearest, printable
 from infolake.measures import numerics
 
 Floats = NDArray[np.float64]
-Formula = Callable[..., float]  # (n, m), and K where the support is the table
+Formula = Callable[..., float]  # (n, m), then K, prior and seed where the estimator has them
+Support = str | int | tuple[int, int]
+Prior = str | float
+
+PRIORS = ("jeffreys", "laplace", "perks", "minimax")
+SPLITS = (slice(0, 1), slice(1, 3), slice(3, 7))  # all rows, two halves, four quarters
+MAX_SPLIT = 10**9 - 1  # numpy draws hypergeometric numbers below 1e9 only
 
 
 @dataclass(frozen=True)
 class EntropyEstimator:
-    """An entropy estimator and its properties.
+    """An entropy estimator and its properties; what ``entropy=`` takes, beside its name.
 
     Parameters
     ----------
@@ -38,19 +48,27 @@ class EntropyEstimator:
         The name that ``entropy=`` takes.
     aliases : tuple of str
         Other names.
-    support : str
-        "observed" or "table": which levels K counts.
+    support : str, int or tuple of int
+        The levels that K counts: "none" (the formula has no K), "observed", "table" (empty levels
+        too), a number of levels for each column, or one number for each of two columns.
     reference : str
         Where the formula comes from.
     formula : callable
-        ``(counts, multiplicities) -> nats``; with ``support="table"`` K is the third argument.
+        ``(counts, multiplicities) -> nats``; K, prior and seed follow where there are any.
+    prior : str or float, optional
+        "jeffreys" (1/2), "laplace" (1), "perks" (1/K), "minimax" (sqrt(N)/K) or a number: what a
+        level counts before any row.
+    seed : int, optional
+        Where rows are drawn.
     """
 
     name: str
     aliases: tuple[str, ...]
-    support: str
+    support: Support
     reference: str
     formula: Formula = field(repr=False)
+    prior: Prior | None = None
+    seed: int | None = None
 
     def __call__(self, counts: Any, multiplicities: Any, support: int) -> float:
         """Return the entropy in nats; NaN where there are no counts.
@@ -62,49 +80,166 @@ class EntropyEstimator:
         multiplicities : array_like, shape (n,)
             How many levels have each.
         support : int
-            The number of levels K.
+            The number of levels, empty ones included; not used where `support` is "observed".
+
+        Raises
+        ------
+        UsageError
+            If more levels were observed than there are.
         """
         n, m = np.asarray(counts, dtype=np.float64), np.asarray(multiplicities, dtype=np.float64)
         if not len(n):
             return math.nan
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            return float(self.formula(n, m, support) if self.support == "table" else self.formula(n, m))
+            return float(self.formula(n, m, *self._more(m, support)))
+
+    def _more(self, m: Floats, support: int) -> list[Any]:
+        observed = round(_sum(m))
+        levels = [] if self.support == "none" else [observed if self.support == "observed" else support]
+        if levels and levels[0] < observed:
+            raise UsageError("the support is less than the levels observed", found=f"{support} < {observed}")
+        return [*levels, *(v for v in (self.prior, self.seed) if v is not None)]
+
+    @property
+    def key(self) -> str:
+        """The estimator with all its options, as `get` takes it."""
+        options = {"support": self.support, "prior": self.prior, "seed": self.seed}
+        own = _estimators[self.name]
+        changed = [f"{k}={_worded(v)}" for k, v in options.items() if v != getattr(own, k)]
+        return self.name + ":" * bool(changed) + ",".join(changed)
+
+    def levels(self, sizes: tuple[int, int], observed: tuple[int, int]) -> tuple[int, int]:
+        """Return the numbers of levels of the two columns of a table, given all and observed ones.
+
+        A number applies to columns of which the table lists more than one level.
+        """
+        if isinstance(self.support, str):
+            return observed if self.support == "observed" else sizes
+        wanted = self.support if isinstance(self.support, tuple) else (self.support, self.support)
+        return wanted[0] if sizes[0] > 1 else sizes[0], wanted[1] if sizes[1] > 1 else sizes[1]
 
 
 _estimators: dict[str, EntropyEstimator] = {}
 _aliases: dict[str, str] = {}
 
 
-def estimator(*aliases: str, support: str = "observed", reference: str) -> Callable[[Formula], Formula]:
-    """Register an entropy estimator under the name of its function."""
+def estimator(
+    *aliases: str,
+    support: str = "none",
+    reference: str,
+    prior: Prior | None = None,
+    seed: int | None = None,
+) -> Callable[[Formula], Formula]:
+    """Register an entropy estimator under the name of its function, with its own defaults."""
 
     def register(formula: Formula) -> Formula:
         name = formula.__name__
-        _estimators[name] = EntropyEstimator(name, aliases, support, reference, formula)
+        _estimators[name] = EntropyEstimator(name, aliases, support, reference, formula, prior, seed)
         _aliases.update(dict.fromkeys((name, *aliases), name))
         return formula
 
     return register
 
 
-def get(name: str) -> EntropyEstimator:
-    """Return the estimator of a name or alias.
+def get(name: str | EntropyEstimator, **options: Any) -> EntropyEstimator:
+    """Return the estimator of a name or alias, with options if wanted.
+
+    Parameters
+    ----------
+    name : str or EntropyEstimator
+        A name; or a name, a colon and options with commas: "nsb:support=table", "dirichlet:0.5" (a
+        prior), "quadratic_extrapolation:seed=3".
+    **options
+        ``support``, ``prior`` or ``seed``; ``None`` leaves the estimator's own.
 
     Raises
     ------
     UnknownMeasureError
         If there is none; the message gives the nearest name.
+    UsageError
+        An option that the estimator does not have, or a value that it cannot take.
 
     Examples
     --------
     >>> get("laplace").name
     'dirichlet_laplace'
+    >>> get("dirichlet:0.5").prior, get("nsb").support, get("nsb", support=20).support
+    (0.5, 'table', 20)
     """
+    if not isinstance(name, EntropyEstimator):
+        name, spelled = _found(name)
+        options = spelled | {k: v for k, v in options.items() if v is not None}
+    changes = {k: _checked(name, k, v) for k, v in options.items() if v is not None}
+    return dataclasses.replace(name, **changes) if changes else name
+
+
+def _found(text: str) -> tuple[EntropyEstimator, dict[str, Any]]:
+    name, _, rest = text.partition(":") if isinstance(text, str) else (text, "", "")
     try:
-        return _estimators[_aliases[name]]
+        entry = _estimators[_aliases[name]]
     except (KeyError, TypeError):
         what = f"there is no entropy estimator {printable(name)!r}"
         raise UnknownMeasureError(what, next=nearest(name, sorted(_aliases))) from None
+    parts = [part.partition("=") for part in rest.split(",") if part]
+    return entry, {k.strip() if eq else "prior": _number(v if eq else k) for k, eq, v in parts}
+
+
+def _number(text: str) -> Support | Prior:
+    """Return what an option says: a number, two numbers ("3x4") or a word."""
+    text = text.strip()
+    if "x" in text and all(part.isdigit() for part in text.split("x")):
+        return tuple(int(part) for part in text.split("x"))  # type: ignore[return-value]
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _worded(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _checked(entry: EntropyEstimator, option: str, value: Any) -> Any:
+    """Return the value of an option of an estimator that has it."""
+    absent = {"support": "none", "prior": None, "seed": None}
+    if option not in absent or (getattr(entry, option) == absent[option] and not _harmless(option, value)):
+        own = [name for name, none in absent.items() if getattr(entry, name) != none]
+        what = f"the entropy estimator {entry.name} has no option {printable(option)!r}"
+        raise UsageError(what, expected=" or ".join(own) or "no options")
+    right = {"support": _is_support, "prior": _is_prior, "seed": _is_whole}[option]
+    if not right(value):
+        expected = {
+            "support": "observed, table, or a number of levels above 0",
+            "prior": f"{', '.join(PRIORS)}, or a number above 0",
+            "seed": "a whole number from 0 on",
+        }[option]
+        raise UsageError(f"{option} cannot be this", expected=expected, found=printable(value))
+    return getattr(entry, option) if getattr(entry, option) == absent[option] else value
+
+
+def _harmless(option: str, value: Any) -> bool:
+    """Whether a value changes nothing of an estimator that does not have the option."""
+    return option == "seed" and _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def _is_support(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len(value) == 2 and all(_is_whole(v) and v > 0 for v in value)
+    return value in {"observed", "table"} if isinstance(value, str) else _is_whole(value) and value > 0
+
+
+def _is_prior(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in PRIORS
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 < value < math.inf
 
 
 def every() -> tuple[EntropyEstimator, ...]:
@@ -124,10 +259,48 @@ def plug_in(n: Floats, m: Floats) -> float:
     return float(out[0])
 
 
-@estimator("mm", reference="Miller 1955")
-def miller_madow(n: Floats, m: Floats) -> float:
-    """Return plug-in + (K - 1) / 2N, K the observed levels."""
-    return plug_in(n, m) + (_sum(m) - 1) / (2 * _sum(n * m))
+@estimator("mm", support="observed", reference="Miller 1955")
+def miller_madow(n: Floats, m: Floats, support: int) -> float:
+    """Return plug-in + (K - 1) / 2N."""
+    return plug_in(n, m) + (support - 1) / (2 * _sum(n * m))
+
+
+@estimator("pt", support="table", reference="Panzeri & Treves 1996, Network 7")
+def panzeri_treves(n: Floats, m: Floats, support: int) -> float:
+    """Return plug-in + (R - 1) / 2N, R the relevant levels by Bayesian counting, at most K.
+
+    For two columns, the rows are the stimuli s: I - (sum over s of (R_s - 1) - (R - 1)) / 2N, R_s and
+    R the relevant columns within row s and over all rows.
+    """
+    return plug_in(n, m) + (relevant_levels(n, m, support) - 1) / (2 * _sum(n * m))
+
+
+def relevant_levels(n: Floats, m: Floats, support: int) -> int:
+    """Return how many levels can occur: the observed ones and the unseen ones that explain them best.
+
+    Unseen levels are added one by one as long as the number of levels that N rows are expected to
+    show comes nearer to the number observed.
+    """
+    return int(numerics.relevant_levels(n, m, float(support)))
+
+
+@estimator("qe", seed=0, reference="Strong et al. 1998, Phys. Rev. Lett. 80")
+def quadratic_extrapolation(n: Floats, m: Floats, seed: int) -> float:
+    """Return (8 H - 6 H_2 + H_4) / 3: the plug-in of all rows, of halves and of quarters of them.
+
+    H_2 and H_4 are means over two halves and four quarters, split at random without replacement: the
+    limit for N without end of H + a/N + b/N**2.
+    """
+    parts = splits(np.repeat(n, m.astype(np.int64)).astype(np.int64), seed)
+    sizes = np.array([part.sum() for part in parts], dtype=np.float64)
+    entropies = np.array([plug_in(*_grouped(part)) if part.any() else 0.0 for part in parts])
+    shares = sizes * entropies / sizes[0]
+    return float(extrapolated(*(_sum(shares[part]) for part in SPLITS)))
+
+
+def _grouped(counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    n, m = np.unique(counts[counts > 0], return_counts=True)
+    return n.astype(np.float64), m.astype(np.float64)
 
 
 @estimator("cs", reference="Chao & Shen 2003, Environ. Ecol. Stat. 10")
@@ -210,8 +383,12 @@ def _with_empty(n: Floats, m: Floats, support: int) -> tuple[Floats, Floats]:
 @estimator("js_marginal", support="table", reference="Hausser & Strimmer 2009, JMLR 10")
 def james_stein_marginal(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of the frequencies shrunk towards 1/K, each entropy by itself."""
+    return shrunk_entropy(n, m, support, shrinkage(n, m, support))
+
+
+def shrunk_entropy(n: Floats, m: Floats, support: int, weight: float) -> float:
+    """Return the plug-in entropy of the frequencies shrunk by a weight towards 1/K."""
     n, m = _with_empty(n, m, support)
-    weight = shrinkage(n, m, support)
     return _entropy_of(weight / support + (1 - weight) * n / _sum(n * m), m)
 
 
@@ -221,7 +398,8 @@ def _entropy_of(p: Floats, m: Floats) -> float:
 
 
 def shrinkage(n: Floats, m: Floats, support: int) -> float:
-    """Return the James-Stein weight of the uniform target, 0 to 1; all K levels are listed."""
+    """Return the James-Stein weight of the uniform target over K levels, 0 to 1."""
+    n, m = _with_empty(n, m, support)
     N = _sum(n * m)
     p = n / N
     distance = _sum(m * (p - 1 / support) ** 2)
@@ -239,46 +417,58 @@ def james_stein(n: Floats, m: Floats, support: int) -> float:
     return james_stein_marginal(n, m, support)
 
 
-def _dirichlet(n: Floats, m: Floats, support: int, alpha: float) -> float:
+def _dirichlet(n: Floats, m: Floats, support: int, prior: Prior) -> float:
     n, m = _with_empty(n, m, support)
+    alpha = _alpha(prior, _sum(n * m), support)
     return _entropy_of((n + alpha) / (_sum(n * m) + support * alpha), m)
 
 
+def _alpha(prior: Prior, N: float, support: int) -> float:
+    """Return what a level counts before any row."""
+    named = {"jeffreys": 0.5, "laplace": 1.0, "perks": 1.0 / support, "minimax": math.sqrt(N) / support}
+    return named[prior] if isinstance(prior, str) else float(prior)
+
+
 @estimator(
-    "dirichlet",
     "jeffreys",
+    "dirichlet_jeffreys",
     support="table",
+    prior="jeffreys",
     reference="Krichevsky & Trofimov 1981, IEEE Trans. Inf. Theory 27",
 )
-def dirichlet_jeffreys(n: Floats, m: Floats, support: int) -> float:
-    """Return the plug-in entropy of n + 1/2."""
-    return _dirichlet(n, m, support, 0.5)
+def dirichlet(n: Floats, m: Floats, support: int, prior: Prior) -> float:
+    """Return the plug-in entropy of n + alpha, alpha the prior count of every level."""
+    return _dirichlet(n, m, support, prior)
 
 
 @estimator("laplace", support="table", reference="Holste, Große & Herzel 1998, J. Phys. A 31")
 def dirichlet_laplace(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + 1."""
-    return _dirichlet(n, m, support, 1.0)
+    return _dirichlet(n, m, support, "laplace")
 
 
 @estimator(
-    "schurmann_grassberger", "perks", support="table", reference="Schürmann & Grassberger 1996, Chaos 6"
+    "schurmann_grassberger",
+    "perks",
+    "dirichlet_perks",
+    support="table",
+    reference="Schürmann & Grassberger 1996, Chaos 6",
 )
 def dirichlet_schurmann_grassberger(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + 1/K."""
-    return _dirichlet(n, m, support, 1.0 / support)
+    return _dirichlet(n, m, support, "perks")
 
 
 @estimator("minimax", support="table", reference="Trybula 1958, Ann. Math. Stat. 29")
 def dirichlet_minimax(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + sqrt(N)/K."""
-    return _dirichlet(n, m, support, math.sqrt(_sum(n * m)) / support)
+    return _dirichlet(n, m, support, "minimax")
 
 
-@estimator(support="table", reference="Wolpert & Wolf 1995, Phys. Rev. E 52")
-def dirichlet_posterior_mean(n: Floats, m: Floats, support: int) -> float:
-    """Return the mean entropy of the Dirichlet posterior with the prior 1/2 for every level."""
-    return _posterior_mean(n, m, support, 0.5)
+@estimator(support="table", prior="jeffreys", reference="Wolpert & Wolf 1995, Phys. Rev. E 52")
+def dirichlet_posterior_mean(n: Floats, m: Floats, support: int, prior: Prior) -> float:
+    """Return the mean entropy of the Dirichlet posterior with the prior count alpha of every level."""
+    return _posterior_mean(n, m, support, _alpha(prior, _sum(n * m), support))
 
 
 def _posterior_mean(n: Floats, m: Floats, support: int, alpha: float) -> float:
@@ -354,6 +544,40 @@ def _log_rising(x: Floats, n: float) -> Floats:
         stirling = stirling + c * ((big + n) ** -power - big**-power)
     near = np.minimum(x, 100.0)
     return np.asarray(np.where(x < 100, special.gammaln(near + n) - special.gammaln(near), stirling))
+
+
+def splits(counts: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
+    """Return counts of all rows, of two halves and of the four quarters that make them up.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (n,)
+        Fewer than 1e9 rows.
+    seed : int
+        The same counts and seed give the same parts.
+
+    Raises
+    ------
+    UsageError
+        1e9 rows or more.
+    """
+    total = int(counts.sum())
+    if total > MAX_SPLIT:
+        what = "quadratic_extrapolation draws from fewer than 1e9 rows"
+        raise UsageError(what, found=f"{total:,} rows", next="entropy='miller_madow'")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    halves = _halves(counts, rng)
+    return [counts, *halves, *(quarter for half in halves for quarter in _halves(half, rng))]
+
+
+def _halves(counts: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    one = rng.multivariate_hypergeometric(counts, int(counts.sum()) // 2, method="marginals")
+    return [one, counts - one]
+
+
+def extrapolated(whole: Any, halves: Any, quarters: Any) -> Any:
+    """Return the value without end of rows of a quadratic in 1/N through three values."""
+    return (8 * whole - 6 * halves + quarters) / 3
 
 
 @cache

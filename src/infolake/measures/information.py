@@ -1,36 +1,34 @@
 """Entropies and mutual information of contingency tables, in nats.
 
-n is a cell, a and b are its row and column margin, N is the total. H(X) is the sum of a/N ln(N/a),
-H(X,Y) the same over cells, H(Y|X) the sum of n/N ln(a/n): every term is >= 0 and none is a
-difference. MI is the sum over all cells, absent ones included, of (a b / N**2) ((1 + d) ln(1 + d) - d)
-with d = (n N - a b) / (a b), where the table has at most 2**22 non-zero cells and non-empty margins;
-beyond, it is H(X) + H(Y) - H(X,Y), which can be had from frequencies of frequencies alone. The choice
-depends on the table, never on how it is held.
-
-Limits: zero rows give NaN. Constant columns have the entropy 0.
+`plug_in` says how they are summed. Limits: zero rows give NaN, constant columns have the entropy 0.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infolake.errors import UsageError
-from infolake.measures import estimators, numerics
+from infolake.measures import estimators, joint_estimators, numerics, plug_in
 from infolake.measures.catalogue import Tables, Values, checked, measure
-from infolake.tables import ContingencyTable, Strata, TableBatch
+from infolake.measures.estimators import EntropyEstimator
+from infolake.tables import Strata
 
-RESIDUAL_CELLS = 2**22
-ONCE = np.zeros(0, dtype=np.int64)
+Estimator = str | EntropyEstimator
 SIDES = ("x", "y")
 SHANNON = "Shannon 1948, Bell Syst. Tech. J. 27"
 COVER = "Cover & Thomas 2006, Elements of Information Theory, ch. 2"
 
 
-@measure("mi", "information_gain", unit="information", conditional=True, reference=SHANNON)
+@measure(
+    "mi",
+    "information_gain",
+    unit="information",
+    conditional=True,
+    reference=SHANNON,
+    formula="sum of p log(n N / (a b)) = H(X) + H(Y) - H(X,Y)",
+)
 def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return the mutual information I(X;Y): what one column tells about the other.
 
@@ -41,7 +39,13 @@ def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     base : float or str
         2 (bits), "e" (nats), 10 (hartleys) or any number above 1.
     entropy : str
-        The entropy estimator. Corrected estimates may lie below 0 and are not clipped.
+        The entropy estimator. Corrected estimates may lie below 0 and are not clipped. Those that
+        are not "plug_in" are defined for counts and refuse weights.
+    support : str or int, optional
+        The possible levels of each column: "observed", "table" (empty ones too) or a number.
+        Default: the estimator's own, "table" where its formula runs over empty levels.
+    seed : int, optional
+        For estimators that draw rows; default 0.
 
     Returns
     -------
@@ -52,6 +56,8 @@ def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     ------
     UnknownMeasureError
         An unknown estimator.
+    UsageError
+        An option that the estimator does not have; weights, with an estimator for counts.
 
     Examples
     --------
@@ -63,7 +69,14 @@ def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
 
 
 @measure(
-    "h", symmetric=False, unit="information", conditional=True, best="low", needs="joint", reference=SHANNON
+    "h",
+    symmetric=False,
+    unit="information",
+    conditional=True,
+    best="low",
+    needs="joint",
+    reference=SHANNON,
+    formula="sum of (a/N) log(N/a)",
 )
 def entropy(tables: Tables, *, of: str = "x", entropy: str = "plug_in") -> Values:
     """Return the entropy H of one column.
@@ -77,7 +90,7 @@ def entropy(tables: Tables, *, of: str = "x", entropy: str = "plug_in") -> Value
     of : str
         "x" (the first column, the rows) or "y".
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Returns
     -------
@@ -93,7 +106,15 @@ def entropy(tables: Tables, *, of: str = "x", entropy: str = "plug_in") -> Value
     return entropy_of(tables, checked("of", of, SIDES), entropy)
 
 
-@measure("h_xy", unit="information", conditional=True, best="low", needs="joint", reference=SHANNON)
+@measure(
+    "h_xy",
+    unit="information",
+    conditional=True,
+    best="low",
+    needs="joint",
+    reference=SHANNON,
+    formula="sum of p log(1/p)",
+)
 def joint_entropy(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return the joint entropy of all columns of the table.
 
@@ -104,7 +125,7 @@ def joint_entropy(tables: Tables, *, entropy: str = "plug_in") -> Values:
     base : float or str
         The unit.
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -115,7 +136,15 @@ def joint_entropy(tables: Tables, *, entropy: str = "plug_in") -> Values:
     return entropy_of(tables, "xy", entropy)
 
 
-@measure("equivocation", symmetric=False, unit="information", conditional=True, best="low", reference=SHANNON)
+@measure(
+    "equivocation",
+    symmetric=False,
+    unit="information",
+    conditional=True,
+    best="low",
+    reference=SHANNON,
+    formula="H(Y|X) = sum of p log(a/n)",
+)
 def conditional_entropy(tables: Tables, *, given: str = "x", entropy: str = "plug_in") -> Values:
     """Return H(Y|X), or with ``given="y"`` H(X|Y): what stays open once the other is known.
 
@@ -128,7 +157,7 @@ def conditional_entropy(tables: Tables, *, given: str = "x", entropy: str = "plu
     given : str
         "x" or "y": the column that is known.
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -139,7 +168,14 @@ def conditional_entropy(tables: Tables, *, given: str = "x", entropy: str = "plu
     return equivocation(tables, checked("given", given, SIDES), entropy)
 
 
-@measure("vi", unit="information", conditional=True, best="low", reference="Meilă 2003, COLT")
+@measure(
+    "vi",
+    unit="information",
+    conditional=True,
+    best="low",
+    reference="Meilă 2003, COLT",
+    formula="H(X|Y) + H(Y|X)",
+)
 def variation_of_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     """Return H(X|Y) + H(Y|X), a metric on partitions of the rows: 0 where each tells the other.
 
@@ -150,7 +186,7 @@ def variation_of_information(tables: Tables, *, entropy: str = "plug_in") -> Val
     base : float or str
         The unit.
     entropy : str
-        The entropy estimator.
+        The entropy estimator; its options are those of `mutual_information`.
 
     Examples
     --------
@@ -161,7 +197,14 @@ def variation_of_information(tables: Tables, *, entropy: str = "plug_in") -> Val
     return equivocation(tables, "x", entropy) + equivocation(tables, "y", entropy)
 
 
-@measure("cmi", unit="information", conditional=True, needs="strata", reference=COVER)
+@measure(
+    "cmi",
+    unit="information",
+    conditional=True,
+    needs="strata",
+    reference=COVER,
+    formula="sum over z of p(z) I(X;Y|Z=z)",
+)
 def conditional_mutual_information(
     tables: Tables, *, groups: NDArray[np.int64] | None = None, entropy: str = "plug_in"
 ) -> Values:
@@ -190,100 +233,33 @@ def conditional_mutual_information(
     return mutual(Strata(tables, ids, int(ids.max(initial=0)) + 1), entropy)
 
 
-def co_information(table: ContingencyTable, *, base: float | str = 2, entropy: str = "plug_in") -> float:
-    """Return the co-information I(X;Y) - I(X;Y|Z) of three columns; below 0 for synergy.
-
-    The sign is that of Bell 2003: redundancy counts as positive. Some texts define interaction
-    information with the opposite sign for three columns.
-
-    Parameters
-    ----------
-    table : ContingencyTable
-        Three columns.
-    base : float or str
-        The unit.
-    entropy : str
-        The entropy estimator.
-
-    Examples
-    --------
-    >>> co_information(ContingencyTable([[[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
-    -1.0
-    """
-    if table.ndim != 3:
-        raise UsageError("co_information needs a table of three columns", found=f"{table.ndim} columns")
-    options = {"base": base, "entropy": entropy}
-    pair = table.marginal(*table.columns[:2])
-    return mutual_information(pair, **options) - conditional_mutual_information(table, **options)
-
-
-def total_correlation(table: ContingencyTable, *, base: float | str = 2, entropy: str = "plug_in") -> float:
-    """Return the sum of the columns' entropies less their joint entropy; MI for two columns.
-
-    Parameters
-    ----------
-    table : ContingencyTable
-        Two or more columns.
-    base : float or str
-        The unit.
-    entropy : str
-        The entropy estimator.
-
-    Notes
-    -----
-    The sum of I(X1..Xk; Xk+1) over k (Watanabe 1960), so that it does not cancel.
-
-    Examples
-    --------
-    >>> total_correlation(ContingencyTable([[[1, 0], [0, 0]], [[0, 0], [0, 1]]]))
-    2.0
-    """
-    if table.ndim < 2:
-        raise UsageError("total_correlation needs a table of two or more columns", found="1 column")
-    parts = [_joined(table.marginal(*table.columns[: k + 1])) for k in range(1, table.ndim)]
-    return math.fsum(mutual_information(part, base=base, entropy=entropy) for part in parts)
-
-
-def _joined(table: ContingencyTable) -> ContingencyTable:
-    """Return the table of two columns: all but the last joined to one, and the last."""
-    codes, counts = table.cells
-    if table.ndim == 2:
-        return table
-    combos, rows = np.unique(np.stack(codes[:-1]), axis=1, return_inverse=True)
-    levels = (range(combos.shape[1]), table.levels[-1])
-    return ContingencyTable.from_cells((rows, codes[-1]), counts, levels=levels, columns=("x", "y"))
-
-
-def mutual(tables: Tables, entropy: str = "plug_in") -> Values:
+def mutual(tables: Tables, entropy: Estimator = "plug_in") -> Values:
     """Return the MI in nats of each table, or of each group of strata."""
     if isinstance(tables, Strata):
         return pooled(tables, mutual(tables.batch, entropy))
-    name = estimators.get(entropy).name
-    key = f"mutual {name}"
-    compute = (lambda: _plug_in_mutual(tables)) if name == "plug_in" else (lambda: _difference(tables, name))
-    values: Values = tables.cached(key, compute)
+    estimate = estimators.get(entropy)
+    compute = functools.partial(joint_estimators.mutual, tables, estimate)
+    values: Values = tables.cached(f"mutual {estimate.key}", compute)
     return values
 
 
-def entropy_of(tables: Tables, which: str, entropy: str = "plug_in") -> Values:
+def entropy_of(tables: Tables, which: str, entropy: Estimator = "plug_in") -> Values:
     """Return the entropy in nats of "x", "y" or "xy" of each table, or of each group of strata."""
     if isinstance(tables, Strata):
         return pooled(tables, entropy_of(tables.batch, which, entropy))
-    name = estimators.get(entropy).name
-    values: Values = tables.cached(f"entropy {which} {name}", lambda: _entropy_of(tables, which, name))
+    estimate = estimators.get(entropy)
+    compute = functools.partial(joint_estimators.entropy, tables, which, estimate)
+    values: Values = tables.cached(f"entropy {which} {estimate.key}", compute)
     return values
 
 
-def equivocation(tables: Tables, given: str, entropy: str = "plug_in") -> Values:
+def equivocation(tables: Tables, given: str, entropy: Estimator = "plug_in") -> Values:
     """Return the conditional entropy in nats given "x" or "y" of each table or group of strata."""
     if isinstance(tables, Strata):
         return pooled(tables, equivocation(tables.batch, given, entropy))
     if estimators.get(entropy).name != "plug_in":
         return entropy_of(tables, "xy", entropy) - entropy_of(tables, given, entropy)
-    row, col, _ = tables.cell_margins
-    out = np.empty(len(tables))
-    numerics.equivocations(tables.cells, row if given == "x" else col, tables.offsets, tables.totals, out)
-    return out
+    return plug_in.equivocation(tables, given)
 
 
 def pooled(strata: Strata, values: Values) -> Values:
@@ -322,26 +298,6 @@ def empty(tables: Tables) -> NDArray[np.bool_]:
     return np.asarray(tables.totals == 0)
 
 
-def dependence(batch: TableBatch, *, squared: bool) -> Values:
-    """Return per table the sum of (a b / N**2) excess(d): MI in nats; squared, phi squared."""
-    kernel = numerics.dependence_of_weights if batch.weighted else numerics.dependence_of_counts
-    out = np.empty(len(batch))
-    kernel(
-        batch.cells,
-        batch.rows,
-        batch.cols,
-        batch.offsets,
-        batch.row_margins,
-        batch.row_offsets,
-        batch.col_margins,
-        batch.col_offsets,
-        batch.totals,
-        squared,
-        out,
-    )
-    return out
-
-
 def _group_sum(terms: Values, groups: NDArray[np.int64], n_groups: int) -> Values:
     high, low = np.zeros(n_groups), np.zeros(n_groups)
     numerics.group_sums(terms, groups, high, low)
@@ -350,90 +306,3 @@ def _group_sum(terms: Values, groups: NDArray[np.int64], n_groups: int) -> Value
 
 def _nan_if_zero(values: Values) -> Values:
     return np.where(values > 0, values, np.nan)
-
-
-def _plug_in_mutual(batch: TableBatch) -> Values:
-    values = dependence(batch, squared=False)
-    large = batch.n_cells + batch.n_rows_nonempty + batch.n_cols_nonempty > RESIDUAL_CELLS
-    if not large.any():
-        return values
-    return np.where(large, _difference(batch, "plug_in"), values)
-
-
-def _difference(batch: TableBatch, entropy: str) -> Values:
-    if entropy == "james_stein":
-        return mutual(_shrunk(batch))
-    x, y, xy = (entropy_of(batch, which, entropy) for which in ("x", "y", "xy"))
-    return (x + y) - xy
-
-
-def _entropy_of(batch: TableBatch, which: str, entropy: str) -> Values:
-    if entropy == "james_stein":
-        return entropy_of(_shrunk(batch), which)
-    values, offsets = _parts(batch)[which]
-    if entropy == "plug_in":
-        out = np.empty(len(batch))
-        numerics.entropies(values, ONCE, offsets, batch.totals, out)
-        return out
-    if batch.weighted:
-        what = f"the entropy estimator {entropy} is defined for counts, not for weights"
-        raise UsageError(what, next="entropy='plug_in'")
-    estimate = estimators.get(entropy)
-    supports = _supports(batch, which) if estimate.support == "table" else [0] * len(batch)
-    segments = zip(offsets[:-1].tolist(), offsets[1:].tolist(), supports, strict=True)
-    known: dict[Any, float] = {}
-    return np.array([_estimate(estimate, values[a:b], K, known) for a, b, K in segments])
-
-
-def _estimate(
-    estimate: estimators.EntropyEstimator, values: NDArray[Any], support: int, known: dict[Any, float]
-) -> float:
-    counts, times = np.unique(values[values > 0], return_counts=True)
-    key = (counts.tobytes(), times.tobytes(), support)
-    if key not in known:
-        known[key] = estimate(counts, times, support or int(times.sum()))
-    return known[key]
-
-
-def _parts(batch: TableBatch) -> dict[str, tuple[NDArray[Any], NDArray[np.int64]]]:
-    return {
-        "x": (batch.row_margins, batch.row_offsets),
-        "y": (batch.col_margins, batch.col_offsets),
-        "xy": (batch.cells, batch.offsets),
-    }
-
-
-def _supports(batch: TableBatch, which: str) -> list[int]:
-    """Return the number of levels of the table, empty ones included."""
-    rows, cols = np.diff(batch.row_offsets), np.diff(batch.col_offsets)
-    sizes: list[int] = {"x": rows, "y": cols, "xy": rows * cols}[which].tolist()
-    return sizes
-
-
-def _shrunk(batch: TableBatch) -> TableBatch:
-    """Return the weighted batch of the James-Stein frequencies of each whole joint table."""
-    shrunk: TableBatch = batch.cached("shrunk", lambda: _shrink(batch))
-    return shrunk
-
-
-def _shrink(batch: TableBatch) -> TableBatch:
-    if batch.weighted:
-        raise UsageError("the entropy estimator james_stein is defined for counts, not for weights")
-    n_rows, n_cols = np.diff(batch.row_offsets), np.diff(batch.col_offsets)
-    dense = [
-        _shrunk_cells(batch, t, r, c) if batch.totals[t] else np.zeros(r * c)
-        for t, (r, c) in enumerate(zip(n_rows.tolist(), n_cols.tolist(), strict=True))
-    ]
-    rows = [np.repeat(np.arange(r), c) for r, c in zip(n_rows, n_cols, strict=True)]
-    cols = [np.tile(np.arange(c), r) for r, c in zip(n_rows, n_cols, strict=True)]
-    offsets = np.concatenate([[0], np.cumsum(n_rows * n_cols)])
-    cells, row, col = (np.concatenate(part) for part in (dense, rows, cols))
-    return TableBatch.from_cells(cells, row, col, offsets, n_rows, n_cols)
-
-
-def _shrunk_cells(batch: TableBatch, t: int, n_rows: int, n_cols: int) -> Values:
-    part = slice(batch.offsets[t], batch.offsets[t + 1])
-    cells = np.zeros(n_rows * n_cols)
-    cells[batch.rows[part] * n_cols + batch.cols[part]] = batch.cells[part]
-    weight = estimators.shrinkage(cells, np.ones(len(cells)), len(cells))
-    return weight / len(cells) + (1 - weight) * cells / float(batch.totals[t])

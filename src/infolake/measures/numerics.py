@@ -248,8 +248,8 @@ def deviations_of_counts(cells, rows, cols, totals, out):  # type: ignore[no-unt
 def deviations_of_weights(cells, rows, cols, totals, out):  # type: ignore[no-untyped-def]
     """Write d = (n N - a b) / (a b) per weighted cell."""
     for i in range(len(cells)):
-        expected = rows[i] * (cols[i] / totals[i])
-        out[i] = (cells[i] - expected) / expected if expected > 0.0 else np.nan
+        expected = rows[i] / totals[i] * (cols[i] / totals[i])
+        out[i] = (cells[i] / totals[i] - expected) / expected if expected > 0.0 else np.nan
 
 
 @kernel
@@ -366,3 +366,38 @@ def expected_mi(  # type: ignore[no-untyped-def]  # noqa: PLR0917
                 mean = expected_excess(min(a, b), max(a, b), total) / float(total)
                 high, low = add_product(high, low, mean, float(row_times[i]) * float(col_times[j]))
         out[t] = high + low
+
+
+@kernel
+def relevant_levels(n, m, support):  # type: ignore[no-untyped-def]
+    """Return the Bayesian count of relevant levels: observed ones and unseen ones, ``support`` at most.
+
+    With R levels seen in N rows and u unseen ones, each unseen one has the probability
+    q = 1 - (N / (N + R))**(1/N) and the seen ones share the rest as n + 1.
+    """
+    total = observed = 0.0
+    for i in range(len(n)):
+        total += n[i] * m[i]
+        observed += m[i]
+    gap = 0.0
+    for i in range(len(n)):
+        gap += m[i] * _missed(n[i] / total, total)
+    q = -math.expm1(-math.log1p(observed / total) / total)
+    unseen = 0.0
+    while observed + unseen < support:
+        more = unseen + 1.0
+        rest = 1.0 - more * q
+        if rest <= 0.0:
+            break
+        shown = more * observed / (total + observed)
+        for i in range(len(n)):
+            shown += m[i] * (1.0 - _missed(rest * (n[i] + 1.0) / (total + observed), total))
+        if abs(observed - shown) >= gap:
+            break
+        unseen, gap = more, abs(observed - shown)
+    return observed + unseen
+
+
+@kernel
+def _missed(p: float, total: float) -> float:
+    return math.exp(total * math.log1p(-p)) if p < 1.0 else 0.0
