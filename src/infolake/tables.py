@@ -105,9 +105,10 @@ class ContingencyTable:
         columns: Sequence[str] | None = None,
     ) -> None:
         values, levels, columns = _from_frame(array, levels, columns)
-        if np.ndim(values) == 0:
+        given = _rectangular(values)
+        if given.ndim == 0:
             raise UsageError("a contingency table has at least one axis", found=printable(values))
-        counts = _frozen(_checked_counts(np.array(values)))
+        counts = _frozen(_checked_counts(given))
         self._set("_array", counts)
         self._set("_codes", None)
         self._set("_counts", None)
@@ -899,6 +900,13 @@ def _missing_last(axis: tuple[Any, ...]) -> tuple[Any, ...]:
     if any(label is None for label in axis[:-1]):
         raise UsageError("the missing level (None) must be the last of its axis", found=printable(axis))
     return axis
+
+
+def _rectangular(values: Any) -> Numbers:
+    try:
+        return np.array(values)
+    except ValueError as error:
+        raise UsageError("a contingency table has rows of one length", found=str(error)[:120]) from None
 
 
 def _checked_counts(values: Numbers) -> Numbers:

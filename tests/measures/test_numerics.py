@@ -10,7 +10,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
+import infolake as il
+from infolake.errors import UsageError
 from infolake.measures import numerics
+from infolake.tables import ContingencyTable
 
 words = st.one_of(st.integers(0, 2**63 - 1), st.integers(0, 100), st.integers(2**63 - 100, 2**63 - 1))
 floats = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -118,3 +121,17 @@ def outward(a, b, total):
 
 def log_weight(a, b, total, k):
     return sum(mp.loggamma(c + 1) for c in (k, a - k, b - k, total - a - b + k))
+
+
+def test_weights_far_apart_do_not_divide_by_zero():
+    """Margins whose product no float can hold add what they are worth."""
+    table = ContingencyTable(np.array([[1e300, 0.0], [0.0, 1e-300]]))
+    assert il.mutual_information(table) == 0.0
+    tiny = ContingencyTable(np.array([[1.0, 0.0], [0.0, 1e-200]]))
+    assert math.isclose(il.mutual_information(tiny, base="e"), 1e-200 * 200 * math.log(10), rel_tol=1e-2)
+
+
+def test_a_ragged_table_is_refused():
+    """One clear error, not NumPy's."""
+    with pytest.raises(UsageError, match="rows of one length"):
+        ContingencyTable([[1], [0, 1]])

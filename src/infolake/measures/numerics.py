@@ -23,6 +23,7 @@ import numpy as np
 kernel = numba.njit(nogil=True, cache=True)
 
 SMALL_TOTAL = 2**31
+TINY = 1e-290
 TWO_64 = 18446744073709551616.0
 HALF = np.uint64(0xFFFFFFFF)
 WORD = np.uint64(32)
@@ -159,6 +160,9 @@ def dependence_of_weights(  # type: ignore[no-untyped-def]  # noqa: PLR0917
             a = row_margins[row_offsets[t] + rows[i]] / total
             b = col_margins[col_offsets[t] + cols[i]] / total
             expected = a * b
+            if expected < TINY:
+                high, low = two_sum(high, low, _underflowing(cells[i] / total, a, b, squared))
+                continue
             ratio = cells[i] / total / expected
             d = (cells[i] / total - expected) / expected
             high, low = two_sum(high, low, expected * departure(d, ratio, squared))
@@ -167,6 +171,14 @@ def dependence_of_weights(  # type: ignore[no-untyped-def]  # noqa: PLR0917
             rest, rest_low = add_product(-gone_high, -gone_low, a_high, b_high)
             high, low = two_sum(high, low, rest + (rest_low + a_high * b_low + a_low * b_high))
         out[t] = high + low
+
+
+@kernel
+def _underflowing(p, a, b, squared):  # type: ignore[no-untyped-def]
+    """Return a cell's part where a b is below what a float holds."""
+    if p == 0.0 or a == 0.0 or b == 0.0:
+        return 0.0
+    return (p / a) * (p / b) if squared else p * (math.log(p / a) - math.log(b)) - p
 
 
 @kernel
