@@ -414,3 +414,11 @@ def test_an_address_where_nobody_listens(data):
     assert found.returncode == 69
     assert time.monotonic() - start < 30
     assert found.stderr.startswith("error: the scheduler does not answer\n  where:    tcp://127.0.0.1:9\n")
+
+
+def test_an_estimator_takes_options_behind_a_colon(data):
+    found = call("score", "data.parquet", "--entropy", "dirichlet:0.5", "--measure", "mi")
+    assert found.exit_code == 0
+    wrong = call("score", "data.parquet", "--entropy", "nsb:suport=3", "--measure", "mi")
+    assert wrong.exit_code == 2
+    assert "support" in wrong.stderr

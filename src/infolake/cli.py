@@ -187,8 +187,23 @@ def _choices(keyword: str) -> Callable[[], Sequence[str]]:
     return known
 
 
+class Estimator(Catalogued):
+    """An entropy estimator, with its options spelled behind a colon: ``nsb:support=20``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name, or say what is wrong with it."""
+        from infolake.measures import estimators
+
+        name = super().convert(value.partition(":")[0], param, ctx)
+        try:
+            estimators.get(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return value if ":" in value else name
+
+
 MEASURE = Catalogued("measure", _measures)
-ESTIMATOR = Catalogued("estimator", _estimators)
+ESTIMATOR = Estimator("estimator", _estimators)
 
 
 class Base(ParamType):
