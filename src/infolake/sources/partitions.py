@@ -20,7 +20,7 @@ from infolake.sources.files import Constant, File
 if TYPE_CHECKING:
     import pyarrow.fs as pafs
 
-BATCH_BYTES = 2**26
+BATCH_BYTES = 2**27
 SAMPLE_FILES = 4
 NEVER_MORE_ROWS = 2**20
 FIXED_WIDTHS = {"bool": 1, "date32[day]": 4, "null": 1, "string": 4, "binary": 4}
@@ -253,7 +253,7 @@ def read_partitions(
         binaries plain or as dictionaries with int32 indices, all else plain. Indices in missing
         slots mean nothing.
     batch_rows
-        Rows of a batch at most; by default what fits in 64 MiB.
+        Rows of a batch at most; by default what fits in 128 MiB.
 
     Raises
     ------
@@ -355,7 +355,7 @@ def _constant(value: Constant, target: pa.DataType, n_rows: int) -> pa.Array:
 
 
 def rows_per_batch(partition: Partition, columns: Sequence[str]) -> int:
-    """Return how many rows of these columns fit in a batch of 64 MiB."""
+    """Return how many rows of these columns fit in a batch of 128 MiB."""
     types = dict(partition.types)
     width = sum(FIXED_WIDTHS.get(types[c], 16 if types[c].startswith("decimal") else 8) for c in columns)
     return max(1024, min(NEVER_MORE_ROWS, BATCH_BYTES // max(width, 1)))
