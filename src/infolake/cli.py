@@ -324,6 +324,32 @@ def inference_options(command: Any) -> Any:
     return command
 
 
+class Limits(ParamType):
+    """``1000``, or a number for each column: ``a=1000,b=50``."""
+
+    name = "levels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what il.count takes."""
+        if not isinstance(value, str):
+            return value
+        if "=" not in value:
+            return self._limit(value, param, ctx)
+        pairs = [part.rpartition("=") for part in value.split(",")]
+        return {column: self._limit(limit, param, ctx) for column, _, limit in pairs}
+
+    def _limit(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= 1):
+            self.fail(f"{printable(text)!r} is not a number of levels", param, ctx)
+        return int(text)
+
+
+levels_option = click.option(
+    "--max-levels",
+    type=Limits(),
+    metavar="LIMIT",
+    help="Most frequent levels to keep, the rest in one bucket: 1000, or a=1000,b=50.",
+)
 bins_option = click.option("--bins", type=Bins(), metavar="RULE", help="16, exact, or a=16,b=exact.")
 
 
@@ -410,6 +436,7 @@ def _print_titled(name: str, frame: pd.DataFrame) -> None:
 @base_option
 @missing_option
 @bins_option
+@levels_option
 @top_option
 @saving_option
 @computing
@@ -447,6 +474,7 @@ def score_command(
 @base_option
 @missing_option
 @bins_option
+@levels_option
 @top_option
 @saving_option
 @computing

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from infolake.analyses.scores import check_missing, names_of, refuse_options
+from infolake.encoding.kept import level_limits
 from infolake.errors import UsageError, nearest
 from infolake.measures import catalogue
 from infolake.summaries.joint_counts import JointCounts
@@ -36,6 +37,8 @@ def associations(
     filters: Any = None,
     bins: Any = None,
     weights: str | None = None,
+    max_levels: int | Mapping[str, int] | None = None,
+    rest: str = "bucket",
 ) -> pd.DataFrame:
     """Return how strongly each level of ``x`` goes with each level of ``y``.
 
@@ -55,8 +58,9 @@ def associations(
         Only the first so many rows.
     sort_by : str, optional
         A measure, or "count"; default the first measure. Best first, ties in the order of the levels.
-    missing, filters, bins, weights
-        As in ``il.score``.
+    missing, filters, bins, weights, max_levels, rest
+        As in ``il.score``. Cells of kept levels are those of all levels; a bucket of rarer ones is listed as
+        one level, under a label that tells how many it holds.
 
     Returns
     -------
@@ -77,11 +81,12 @@ def associations(
     chosen = cell_measures(measures)
     catalogue.log_base(base)
     check_missing(missing)
+    level_limits(None, rest, {})
     if isinstance(min_count, bool) or not isinstance(min_count, (int, float, np.number)):
         raise UsageError("min_count is a number", found=repr(min_count)[:120])
     if x == y:
         raise UsageError("associations need two different columns", found=f"{x!r} twice")
-    table = _table(data, x, y, missing, filters=filters, bins=bins, weights=weights)
+    table = _table(data, x, y, missing, filters=filters, bins=bins, weights=weights, max_levels=max_levels)
     frame = _frame(table, chosen, base)
     frame = frame[frame["count"] >= min_count]
     key = _sort_key(sort_by, chosen, frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from infolake.reduction import cluster
@@ -24,6 +24,8 @@ def count(
     bins: Any = None,
     missing: str = "pairwise",
     weights: str | None = None,
+    max_levels: int | Mapping[str, int] | None = None,
+    rest: str = "bucket",
     compute: bool = True,
 ) -> JointCounts | LazyCounts:
     """Count how often the levels of groups of columns occur together.
@@ -50,6 +52,13 @@ def count(
         refuse it.
     weights : str, optional
         Column of non-negative weights; a row of weight w counts as w rows.
+    max_levels : int or dict, optional
+        Keep only so many levels of every column that is not binned, or {column: number}: the most frequent
+        ones by an exact first pass, ties in the order of the levels. Missing is no level here: it always
+        stays. A column that is named is not binned; one with no more levels is exact.
+    rest : {"bucket"}
+        Where the rows of all other levels of such a column go: one level more, whose label tells how many
+        levels it holds. Scores then come with certified bounds; see ``il.score``.
     compute : bool
         False gives a lazy Dask collection.
 
@@ -71,8 +80,10 @@ def count(
     [[2, 0], [0, 1]]
     >>> il.count(frame, compute=False).compute() == counts
     True
+    >>> il.count(pd.DataFrame({"x": list("aabbcd"), "y": [1, 2] * 3}), max_levels={"x": 2}).levels["x"]
+    ('a', 'b', '(2 other levels)')
     """
-    plan = plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights))
+    plan = plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights, max_levels, rest))
     return computed(plan) if compute else lazy_counts(plan)
 
 

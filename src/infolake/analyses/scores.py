@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,12 @@ import numpy as np
 
 from infolake.analyses.inference import Inference, Scored, inferred
 from infolake.analyses.inference import units as inference_units
+from infolake.encoding.kept import level_limits
 from infolake.errors import UsageError, nearest, printable
 from infolake.measures import catalogue, estimators
+from infolake.measures.certified import Certificate
 from infolake.measures.inference import corrected_p_values
+from infolake.summaries.buckets import pair_buckets, strata_buckets
 from infolake.summaries.joint_counts import JointCounts
 from infolake.tables import Strata, TableBatch, grouped_sum
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 MEASURES = ("mutual_information", "normalized_mutual_information", "adjusted_mutual_information")
 MISSING = ("pairwise", "level", "listwise", "error")
 THIN = 5
+CERTIFIED = ("certified_low", "certified_high")
 Array = np.ndarray[Any, Any]
 
 
@@ -38,6 +42,8 @@ def score(
     filters: Any = None,
     bins: Any = None,
     weights: str | None = None,
+    max_levels: int | Mapping[str, int] | None = None,
+    rest: str = "bucket",
     p_values: str | None = None,
     intervals: str | None = None,
     level: float = 0.95,
@@ -65,7 +71,7 @@ def score(
         Leave out rows that miss x or y; missing as a level of its own; decided when counting.
     entropy : str
         Estimator, such as "plug_in" or "miller_madow".
-    filters, bins, weights
+    filters, bins, weights, max_levels, rest
         As in ``il.count``.
     p_values : {"g", "chi_squared", "permutation"}, optional
         Add ``p_value``: how often independent columns (given the conditions) would depend as much.
@@ -87,6 +93,10 @@ def score(
         ``x``, ``y``, ``n`` (rows used, or their weight), ``n_missing``, ``n_effective`` (weighted only), a
         column per measure, ``bias`` (about how much plug-in MI is too high, (R-1)(C-1)/2N) and ``thin``
         (fewer than 5 rows per cell). Best first by the first measure; ``attrs["units"]`` holds the units.
+        Counts made with ``max_levels`` add, per measure, ``_certified_low`` and ``_certified_high``: the
+        score over all levels lies between them for certain (:mod:`infolake.measures.certified`); equal to
+        the score where no level is in a bucket, NaN for measures that are not functions of entropies.
+        All other columns are of the table with its buckets.
 
     Examples
     --------
@@ -105,7 +115,8 @@ def score(
     estimators.get(entropy)
     check_missing(missing)
     conditions = _conditions(given)
-    details = {"filters": filters, "bins": bins, "weights": weights}
+    level_limits(None, rest, {})
+    details = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
     policy = missing if missing in ("pairwise", "level") else "pairwise"
     frames = []
     for counts, scope in _counted(data, columns, target, conditions, missing, details):
@@ -181,8 +192,17 @@ def _counted(  # noqa: PLR0917
         yield computed(plan), columns
         return
     for block in plan.blocks:
-        part = Asked(block, missing=counting, **details)
+        part = Asked(block, missing=counting, **_within(block, details))
         yield computed(plan_count(plan.source, part)), None
+
+
+def _within(block: Sequence[tuple[str, ...]], details: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a block: rules for columns that it does not hold are left out."""
+    held = {c for group in block for c in group}
+    limits = details["max_levels"]
+    if isinstance(limits, Mapping):
+        limits = {c: k for c, k in limits.items() if c in held}
+    return details | {"max_levels": limits}
 
 
 def _joined(frames: list[pd.DataFrame], first: catalogue.Measure, asked: Inference) -> pd.DataFrame:
@@ -283,7 +303,10 @@ def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[str
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables to score, and per pair: n, n_missing, n_effective (weighted only), cells, degrees of freedom."""
+    """Tables to score, and per pair: n, n_missing, n_effective (weighted only), cells, degrees of freedom.
+
+    The certificate is there where ``max_levels`` was asked for.
+    """
 
     tables: TableBatch | Strata
     n: Array
@@ -291,6 +314,7 @@ class _Tables:
     n_effective: Array | None
     cells: Array
     freedom: Array
+    certificate: Certificate | None
 
 
 def _tables(
@@ -301,7 +325,9 @@ def _tables(
     found = counts.batch(pairs, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
     freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
-    return _Tables(found.batch, found.batch.totals, found.n_missing, found.n_effective, rows * cols, freedom)
+    certificate = Certificate(found.batch, pair_buckets(counts, pairs, found.batch)) if counts.kept else None
+    totals = found.batch.totals
+    return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, freedom, certificate)
 
 
 def _conditional_tables(
@@ -314,9 +340,11 @@ def _conditional_tables(
     totals = grouped_sum(batch.totals, group, n)
     cells = grouped_sum(rows * cols, group, n)
     strata = Strata(batch, group, n)
-    return _Tables(
-        strata, totals, found.n_missing, found.n_effective, cells.astype(float), freedom.astype(float)
-    )
+    certificate = None
+    if counts.kept:
+        certificate = Certificate(strata, strata_buckets(counts, pairs, conditions, missing, found))
+    sizes = cells.astype(float), freedom.astype(float)
+    return _Tables(strata, totals, found.n_missing, found.n_effective, *sizes, certificate)
 
 
 def _frame(
@@ -340,6 +368,9 @@ def _frame(
             effective = columns["n_effective"] = found.n_effective
         for measure in measures:
             columns[measure.name] = measure.evaluate(found.tables, **options)
+            if found.certificate is not None:
+                ends = found.certificate.interval(measure, columns[measure.name], options)
+                columns |= {f"{measure.name}_{end}": v for end, v in zip(CERTIFIED, ends, strict=True)}
         columns["bias"] = found.freedom / (2 * effective) / catalogue.log_base(options["base"])
         columns["thin"] = ~(effective / found.cells >= THIN)
         scored = Scored(found.tables, names, found.n_effective, columns)
@@ -349,6 +380,8 @@ def _frame(
     frame = frame.iloc[order].reset_index(drop=True)
     unit = catalogue.unit_name(options["base"])
     units = {m.name: unit if m.unit == "information" else "" for m in measures}
+    if found.certificate is not None:
+        units |= {f"{name}_{end}": u for name, u in list(units.items()) for end in CERTIFIED}
     frame.attrs["units"] = units | {"bias": unit} | inference_units(asked, measures, units)
     return frame
 

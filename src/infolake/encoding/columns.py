@@ -124,6 +124,7 @@ class ColumnEncoder:
     """
 
     edges = None
+    kept = None
 
     def __init__(self, kind: pa.DataType) -> None:
         self.values = pa.array([], kind)
@@ -137,7 +138,7 @@ class ColumnEncoder:
         array = combined(column)
         dictionary, indices = dictionary_indices(array)
         table = self._table(dictionary)
-        self.missing = self.missing or bool((table[:-1] < 0).any()) or _has_missing(array)
+        self.missing = self.missing or bool((table[:-1] < 0).any()) or has_missing(array)
         return indices, table
 
     def _table(self, dictionary: pa.Array) -> Array:
@@ -159,7 +160,8 @@ class ColumnEncoder:
         self.values = pa.concat_arrays([self.values, pc.unique(fresh)])
 
 
-def _has_missing(array: pa.Array) -> bool:
+def has_missing(array: pa.Array) -> bool:
+    """Return whether some value is missing."""
     if pa.types.is_floating(array.type):
         return bool(is_missing(array).any())
     return bool(array.null_count) or pa.types.is_null(array.type)
@@ -167,6 +169,8 @@ def _has_missing(array: pa.Array) -> bool:
 
 class BinEncoder:
     """Turns the numbers of one column into bin codes: bin i has code i, missing has code -1."""
+
+    kept = None
 
     def __init__(self, column: str, kind: pa.DataType, edges: Edges) -> None:
         self.column = column

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infolake.encoding.bins import Edges, interval_labels
+from infolake.encoding.kept import Kept
 
 Codes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -27,16 +28,19 @@ class Levels:
     Parameters
     ----------
     values : pyarrow.Array
-        Distinct values, ascending; bin numbers (int32) for a binned column.
+        Distinct values, ascending; numbers (int32) of bins, or of kept levels and the bucket after them.
     missing : bool
         True where some counted row misses the value; its code is the last one.
     edges : tuple of numbers, optional
         Bin edges of a binned column.
+    kept : Kept, optional
+        What the numbers stand for where rarer levels are in a bucket.
     """
 
     values: pa.Array
     missing: bool = False
     edges: Edges | None = None
+    kept: Kept | None = None
 
     def __len__(self) -> int:
         return len(self.values) + self.missing
@@ -44,7 +48,8 @@ class Levels:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Levels):
             return NotImplemented
-        same = self.missing == other.missing and self.edges == other.edges
+        named = self.edges == other.edges and self.kept == other.kept
+        same = self.missing == other.missing and named
         return same and self.values.type == other.values.type and self.values.equals(other.values)
 
     __hash__ = None  # type: ignore[assignment]
@@ -61,16 +66,27 @@ class Levels:
         if self.edges is not None:
             names = interval_labels(self.edges)
             found = [names[i] for i in found]
+        if self.kept is not None:
+            found = [self.kept.labels[i] for i in found]
         return (*found, None) if self.missing else tuple(found)
+
+    @property
+    def rest(self) -> int:
+        """Code of the bucket; -1 without one."""
+        bucket = -1 if self.kept is None else self.kept.n_kept
+        last = len(self.values) - 1
+        return last if last >= 0 and bucket >= 0 and self.values[last].as_py() == bucket else -1
 
     def take(self, codes: Codes) -> Levels:
         """Return the levels at ascending ``codes``."""
         n = len(self.values)
         kept = codes[codes < n]
-        return Levels(self.values.take(pa.array(kept)), bool(len(kept) < len(codes)), self.edges)
+        return Levels(self.values.take(pa.array(kept)), bool(len(kept) < len(codes)), self.edges, self.kept)
 
 
-def canonical(values: pa.Array, missing: bool, edges: Edges | None = None) -> tuple[Levels, Codes]:
+def canonical(
+    values: pa.Array, missing: bool, edges: Edges | None = None, kept: Kept | None = None
+) -> tuple[Levels, Codes]:
     """Sort distinct ``values``; return the levels and the new code of each old position.
 
     Examples
@@ -82,7 +98,7 @@ def canonical(values: pa.Array, missing: bool, edges: Edges | None = None) -> tu
     order = sort_indices(values)
     codes = np.empty(len(values), np.int64)
     codes[order] = np.arange(len(values))
-    return Levels(values.take(pa.array(order)), missing, edges), codes
+    return Levels(values.take(pa.array(order)), missing, edges, kept), codes
 
 
 def sort_indices(values: pa.Array) -> Codes:
@@ -107,7 +123,7 @@ def union(parts: Sequence[Levels]) -> tuple[Levels, list[Codes]]:
     if all(part == first for part in parts[1:]):
         return first, [np.arange(len(first), dtype=np.int64) for _ in parts]
     values = pc.unique(pa.chunked_array([p.values for p in parts], first.values.type))
-    merged, _ = canonical(values, any(p.missing for p in parts), first.edges)
+    merged, _ = canonical(values, any(p.missing for p in parts), first.edges, first.kept)
     return merged, [_positions(part, merged) for part in parts]
 
 

@@ -182,6 +182,27 @@ def _is_method(value: Mapping[str, object]) -> bool:
     return bool(value) and known and _is_count(value.get("bins", 16))
 
 
+def _level_limits(value: object) -> int | dict[str, int]:
+    if isinstance(value, Mapping):
+        return {str(column): _one_limit(limit, (str(column),)) for column, limit in value.items()}
+    return _one_limit(value)
+
+
+def _one_limit(value: object, at: Place = ()) -> int:
+    if _is_count(value):
+        return value  # type: ignore[return-value]
+    expected = "how many levels to keep, or a number for each column" if not at else "how many levels to keep"
+    raise _wrong("not a number of levels", expected=expected, found=described(value), at=at)
+
+
+def _rest(value: object) -> str:
+    from infolake.encoding.kept import RESTS
+
+    if isinstance(value, str) and value in RESTS:
+        return value
+    raise _wrong("unknown rest", expected=", ".join(RESTS), found=described(value))
+
+
 def choices(keyword: str) -> tuple[str, ...]:
     """Return the words that p_values, intervals or correction takes."""
     from infolake.analyses.inference import CHOICES
@@ -284,6 +305,8 @@ class Job:
     base: Base = 2
     missing: Policy = "pairwise"
     weights: str | None = None
+    max_levels: Annotated[Any, _or_none(_level_limits)] = None
+    rest: Annotated[str, PlainValidator(_rest)] = "bucket"
     scores: tuple[Score, ...] = ()
     associations: tuple[Association, ...] = ()
     report: Report = dataclasses.field(default_factory=Report)

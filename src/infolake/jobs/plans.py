@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ def plan(
     bins: Any = None,
     missing: str = "pairwise",
     weights: str | None = None,
+    max_levels: int | Mapping[str, int] | None = None,
+    rest: str = "bucket",
 ) -> CountPlan:
     """Plan a count, or a job: footers and at most a bounded sample are read, never the data.
 
     Parameters
     ----------
     data : path of a job file (.yaml or .yml), or anything that ``il.count`` takes
-    groups, columns, target, filters, bins, missing, weights
+    groups, columns, target, filters, bins, missing, weights, max_levels, rest
         As in ``il.count``; a job file says them itself.
 
     Returns
@@ -45,5 +47,5 @@ def plan(
         from infolake.jobs.job import load
 
         return run.plan(load(data))
-    asked = Asked(groups, columns, target, filters, bins, missing, weights)
+    asked = Asked(groups, columns, target, filters, bins, missing, weights, max_levels, rest)
     return plan_count(data, asked, in_blocks=True)

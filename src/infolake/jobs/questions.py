@@ -17,6 +17,8 @@ def named_columns(job: Job) -> Iterator[tuple[Place, str]]:
         yield ("source", "filters", i, 0), clause[0]
     if isinstance(job.bins, dict):
         yield from ((("bins", name), name) for name in job.bins)
+    if isinstance(job.max_levels, dict):
+        yield from ((("max_levels", name), name) for name in job.max_levels)
     if job.weights is not None:
         yield ("weights",), job.weights
     for i, score in enumerate(job.scores):

@@ -150,13 +150,15 @@ def plan(job_file: JobFile) -> CountPlan:
     filters = [_filter(f) for f in job.source.filters] or None
     try:
         source = open_source(job_file.data, columns=wanted_columns(job), filters=filters)
-        _check_bins(job_file, source.columns)
+        _check_rules(job_file, source.columns)
         asked = Asked(
             groups=groups(job, source.columns),
             filters=filters,
             bins=job.bins,
             missing=job.count_missing,
             weights=job.weights,
+            max_levels=job.max_levels,
+            rest=job.rest,
         )
         return plan_count(job_file.data, asked)
     except UnknownColumnError as error:
@@ -187,13 +189,13 @@ def _unknown(data: str | list[str], name: str) -> str | None:
     return None
 
 
-def _check_bins(job_file: JobFile, columns: Sequence[str]) -> None:
+def _check_rules(job_file: JobFile, columns: Sequence[str]) -> None:
     """Refuse a rule for a column that no question asks about: it would be forgotten in silence."""
-    bins = job_file.job.bins
-    named = list(bins) if isinstance(bins, Mapping) else []
+    rules = {"bins": job_file.job.bins, "max_levels": job_file.job.max_levels}
     problems = [
-        Problem(("bins", name), "no question asks about this column", next=nearest(name, columns), key=True)
-        for name in named
+        Problem((key, name), "no question asks about this column", next=nearest(name, columns), key=True)
+        for key, given in rules.items()
+        for name in (given if isinstance(given, Mapping) else ())
         if name not in columns
     ]
     if problems:

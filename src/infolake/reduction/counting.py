@@ -1,17 +1,17 @@
-"""The graph of a count: passes for bin edges where they are needed, leaves, a tree, one last check."""
+"""The graph of a count: passes for bin edges and kept levels where asked, leaves, a tree, one last check."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dask.task_spec import List, TaskRef
 
 from infolake.errors import ChangedInputError
 from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts
-from infolake.reduction.leaf import bins_leaf, count_leaf
+from infolake.reduction.leaf import bins_leaf, count_leaf, levels_leaf
 from infolake.reduction.planning import CountPlan
-from infolake.summaries import joint_counts, quantiles
+from infolake.summaries import joint_counts, keeping, quantiles
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
 from infolake.summaries.request import Request
@@ -26,17 +26,23 @@ def lazy_counts(plan: CountPlan, *, split_every: int | None = None) -> LazyCount
 
 
 def lazy_run(plan: CountPlan, *, split_every: int | None = None) -> Lazy:
-    """Return the collection of (counts, reads), reads being {"count": 1, "bins": passes over the rows}."""
+    """Return the collection of (counts, reads).
+
+    ``reads`` is {"count": 1, "bins": passes over the rows}, and "levels" where ``max_levels`` asks a pass.
+    """
     graph, counts, steps = _build(plan, split_every)
     name = f"infolake-run-{plan.token}"
     below = {_layer(counts), *(_layer(s) for s in steps)}
     references = List(*map(TaskRef, steps))
-    key = graph.one(name, _with_reads, TaskRef(counts), references, below=below)
+    key = graph.one(name, _with_reads, TaskRef(counts), references, len(plan.limits), below=below)
     return Lazy(graph.finished(), key)
 
 
-def _with_reads(counts: JointCounts, steps: Sequence[QuantilePass]) -> tuple[JointCounts, dict[str, int]]:
-    return counts, {"count": 1, "bins": sum(bool(s.open) for s in steps)}
+def _with_reads(
+    counts: JointCounts, steps: Sequence[QuantilePass], limits: int
+) -> tuple[JointCounts, dict[str, int]]:
+    reads = {"count": 1, "bins": sum(bool(s.open) for s in steps)}
+    return counts, reads | ({"levels": int(any(counts.request.kept))} if limits else {})
 
 
 def _layer(key: Key) -> str:
@@ -47,17 +53,20 @@ def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[K
     graph = Graph()
     pieces, below = _pieces(plan, graph)
     steps = _edge_steps(plan, graph, pieces, below, split_every)
-    name = f"infolake-request-{plan.token}"
-    request: Any = (
-        plan.request
-        if not steps
-        else TaskRef(graph.one(name, _resolved, plan.request, TaskRef(steps[-1]), below={_layer(steps[-1])}))
-    )
+    request: Any = plan.request
+    if steps:
+        name = f"infolake-request-{plan.token}"
+        last = steps[-1]
+        request = TaskRef(graph.one(name, _resolved, plan.request, TaskRef(last), below={_layer(last)}))
+        below = {*below, name}
+    if plan.limits:
+        name = _kept_step(plan, graph, request, pieces, below, split_every)
+        request, below = TaskRef(name), {*below, name}
     leaves = graph.leaves(
         f"infolake-count-{plan.token}",
         count_leaf,
         [(request, plan.selection, piece) for piece in pieces],
-        {*below, *([name] if steps else [])},
+        below,
     )
     total = graph.tree(
         f"infolake-add-{plan.token}", add_counts, leaves, f"infolake-count-{plan.token}", split_every
@@ -95,6 +104,19 @@ def _edge_steps(
     return steps
 
 
+def _kept_step(  # noqa: PLR0917
+    plan: CountPlan, graph: Graph, request: Any, pieces: list[Any], below: set[str], split_every: int | None
+) -> str:
+    """Add the pass that counts limited columns alone; return the key of the request with what is kept."""
+    name = f"infolake-levels-{plan.token}"
+    given = [(request, plan.limits, plan.selection, piece) for piece in pieces]
+    leaves = graph.leaves(name, levels_leaf, given, below)
+    total = graph.tree(f"infolake-add-levels-{plan.token}", add_counts, leaves, name, split_every)
+    kept, layers = f"infolake-kept-{plan.token}", {_layer(total), *below}
+    graph.one(kept, _keeping, request, TaskRef(total), plan.limits, plan.source_rows, below=layers)
+    return kept
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -102,6 +124,13 @@ def _same(value: Any) -> Any:
 def _resolved(request: Request, step: QuantilePass) -> Request:
     """Return the request with the bin edges that the passes found."""
     return request.with_edges(step.edges)
+
+
+def _keeping(request: Request, first: JointCounts, limits: Mapping[str, int], planned: int | None) -> Request:
+    """Return the request with the levels that the first pass found to be the most frequent."""
+    if first.columns:
+        _checked(first, planned)
+    return keeping.keep(request, first, limits)
 
 
 def add_counts(parts: Sequence[JointCounts]) -> JointCounts:
@@ -128,4 +157,5 @@ def _checked(counts: JointCounts, planned: int | None) -> JointCounts:
             found=f"{counts.ledger.rows_footer} rows",
             effect="nothing published",
         )
+    joint_counts.check_buckets(counts)
     return counts

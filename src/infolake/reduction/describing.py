@@ -58,6 +58,8 @@ def passes(plan: CountPlan) -> str:
     count, n_open = "1 to count", len(plan.first_pass.open)
     if len(plan.blocks) > 1:
         count = f"{len(plan.blocks):,} to count: il.score takes the pairs in blocks that fit the memory limit"
+    if plan.limits:
+        count += f", and 1 over {len(plan.limits):,} columns for their most frequent levels"
     if n_open == 0:
         return count
     return f"{count}, and 2 (at most {plan.passes}) over {n_open:,} columns of numbers for bin edges"
@@ -74,13 +76,13 @@ def groups(plan: CountPlan) -> str:
 
 def held(plan: CountPlan) -> list[tuple[str, str]]:
     """Return how counting packs the columns, where a sample says how many levels they have."""
-    from infolake.reduction.planning import CELL_BYTES, estimated_cells, memory_limit
+    from infolake.reduction.planning import CELL_BYTES, estimated_cells, held_levels, memory_limit
 
     limit = ("memory limit", size(memory_limit()))
     if not plan.levels:
         return [limit]
     cells = estimated_cells(plan)
-    known = tuple(max(1, plan.levels[c] + 1) for c in plan.request.columns)
+    known = tuple(max(1, held_levels(plan, c) + 1) for c in plan.request.columns)
     packed = packing_plan(known, plan.request.groups)
     dense = int((cells <= DENSE_CELLS).sum())
     tables = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 from infolake.encoding.columns import is_missing
 from infolake.errors import DataError, MissingValueError, SchemaError
 from infolake.sources import Partition, canonical, filter_mask, memory, read_partitions
+from infolake.summaries import keeping
 from infolake.summaries.counting import LeafCounter
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.key_counting import PassCounter
@@ -128,6 +129,14 @@ def count_leaf(request: Request, selection: Selection, pieces: Sequence[Any]) ->
     found = counter.result(ledger)
     found.check(_where(pieces))
     return found
+
+
+def levels_leaf(
+    request: Request, limits: Mapping[str, int], selection: Selection, pieces: Sequence[Any]
+) -> JointCounts:
+    """Count each limited column of some partitions alone; nothing is read where bins leave none."""
+    alone = keeping.first_request(request, limits)
+    return count_leaf(alone, selection, pieces) if alone.columns else JointCounts.zero(alone)
 
 
 def bins_leaf(step: QuantilePass, selection: Selection, pieces: Sequence[Any]) -> QuantileHistogram:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infolake.encoding.bins import AUTO_LIMIT, BinRule, parse_rule
+from infolake.encoding.kept import level_limits
 from infolake.errors import (
     TooManyCellsError,
     UnknownColumnError,
@@ -49,6 +50,8 @@ class Asked:
     bins: Any = None
     missing: str = "pairwise"
     weights: str | None = None
+    max_levels: Any = None
+    rest: str = "bucket"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,8 @@ class CountPlan:
         What each task reads.
     levels : dict of str to int
         Estimated (from a bounded sample) or bounded number of levels.
+    limits : dict of str to int
+        Columns that keep at most so many levels, unless bins leave them none to drop.
     """
 
     request: Request
@@ -81,6 +86,7 @@ class CountPlan:
     frame: FrameInput | None
     leaves: tuple[tuple[Partition, ...], ...]
     levels: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def token(self) -> str:
@@ -91,6 +97,7 @@ class CountPlan:
             self.first_pass.fingerprint,
             repr(self.selection),
             list(map(len, self.leaves)),
+            *([self.limits] if self.limits else []),
         ]
         return token(json.dumps(described, default=str), *keys)
 
@@ -152,6 +159,7 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     groups, columns = _groups(asked, schema, source)
     types = {c: schema[c] for c in columns}
     rules = bin_rules(types, asked.bins)
+    limits = _limits(asked, types, rules)
     request = _request(asked, columns, groups, schema, rules)
     selection = Selection(
         clauses,
@@ -163,7 +171,7 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     opening = _first_pass(rules, types, request)
     leaves = _leaves(source.partitions, len(groups)) if source else ()
     levels = _estimate(source, request, rules) if source else {}
-    plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels)
+    plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels, limits)
     if not (in_blocks and plan.divisible):
         check_size(plan)
     return plan
@@ -298,6 +306,24 @@ def bin_rules(types: Mapping[str, pa.DataType], bins: Any) -> dict[str, BinRule]
     return {c: parse_rule(c, bins[c]) if bins.get(c) is not None else _default(types[c]) for c in numeric}
 
 
+def _limits(asked: Asked, types: Mapping[str, pa.DataType], rules: dict[str, BinRule]) -> dict[str, int]:
+    """Return the limits of columns that are not binned; a column of numbers that is named is exact."""
+    found = level_limits(asked.max_levels, asked.rest, types)
+    for column in found:
+        if column not in types:
+            hint = nearest(column, types)
+            raise UnknownColumnError(f"max_levels name an unknown column {printable(column)!r}: {hint}")
+        if isinstance(asked.max_levels, Mapping) and column in rules:
+            if rules[column].method not in ("auto", "exact"):
+                raise UsageError(
+                    f"the column {printable(column)!r} is binned: none of its levels can go to a bucket",
+                    next="leave it out of max_levels, or out of bins",
+                )
+            rules[column] = BinRule("exact")
+    binned = {c for c, rule in rules.items() if rule.method not in ("auto", "exact")}
+    return {c: limit for c, limit in found.items() if c not in binned}
+
+
 def _default(kind: pa.DataType) -> BinRule:
     return BinRule("exact") if pa.types.is_decimal(kind) else BinRule()
 
@@ -393,10 +419,16 @@ def _levels(column: pa.ChunkedArray, n_rows: int, rule: BinRule | None) -> int:
 
 def estimated_cells(plan: CountPlan) -> np.ndarray[Any, Any]:
     """Return an upper estimate of the cells of each group (0 where nothing was sampled)."""
-    sizes = np.array([*(plan.levels.get(c, 0) for c in plan.request.columns), 1], np.float64)
+    sizes = np.array([*(held_levels(plan, c) for c in plan.request.columns), 1], np.float64)
     rows = plan.source_rows
     products: np.ndarray[Any, Any] = sizes[plan.request.groups.index].prod(axis=1)
     return products if rows is None else np.minimum(products, rows)
+
+
+def held_levels(plan: CountPlan, column: str) -> int:
+    """Return the estimated levels of a column in the tables: at most the kept ones and their bucket."""
+    levels = plan.levels.get(column, 0)
+    return min(levels, plan.limits[column] + 1) if column in plan.limits else levels
 
 
 def memory_limit() -> int:
@@ -424,7 +456,8 @@ def check_size(plan: CountPlan) -> None:
     cells = estimated_cells(plan)
     from infolake.reduction.describing import size
 
-    need, limit = float(cells.sum()) * CELL_BYTES, memory_limit()
+    alone = sum(plan.levels.get(c, 0) for c in plan.limits)
+    need, limit = max(float(cells.sum()), alone) * CELL_BYTES, memory_limit()
     if need <= limit:
         return
     columns = sorted(plan.request.columns, key=lambda c: -plan.levels.get(c, 0))[:3]
@@ -433,10 +466,11 @@ def check_size(plan: CountPlan) -> None:
         "the contingency tables would not fit in memory",
         where=f"columns with the most levels: {named}",
         expected=f"at most {size(limit)} (half of the free memory, or --memory-limit)",
-        found=f"about {cells.sum():,.0f} cells, {size(need)}, estimated from a sample",
+        found=f"about {need / CELL_BYTES:,.0f} cells, {size(need)}, estimated from a sample",
         effect="nothing was read in full, nothing published",
         next="leave those columns out (columns=...), or count fewer pairs (target=..., groups=[...]), "
-        "or bin them (bins={...}) or raise the memory limit",
+        "or bin them (bins={...}), or keep their most frequent levels only, the rest in one bucket "
+        "(max_levels=...), or raise the memory limit",
     )
 
 
@@ -444,12 +478,20 @@ def treatment(plan: CountPlan, column: str) -> str:
     """Return in words how a column is treated."""
     rule = plan.rules.get(column)
     if rule is None or rule.method == "exact":
-        return "exact"
+        if column not in plan.limits:
+            return "exact"
+        return f"the {plan.limits[column]:,} most frequent levels, the rest in one bucket"
     if rule.method == "edges":
         return f"{rule.bins} given intervals"
     if rule.method == "auto":
         kind = plan.request.types[plan.request.columns.index(column)]
         limit = AUTO_LIMIT["float" if pa.types.is_floating(kind) else "int"]
-        return f"exact up to {limit} distinct values, else {rule.bins} equal-frequency bins"
+        few = f"exact up to {limit} distinct values, else {rule.bins} equal-frequency bins"
+        kept = plan.limits.get(column, limit)
+        return (
+            few
+            if kept >= limit
+            else f"{few}; the {kept:,} most frequent of exact levels, the rest in one bucket"
+        )
     word = "equal-frequency" if rule.method == "quantile" else "equal-width"
     return f"{rule.bins} {word} bins"

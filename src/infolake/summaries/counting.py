@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from infolake.encoding.columns import BinEncoder, ColumnEncoder, combined
+from infolake.encoding.kept import Kept, KeptEncoder
 from infolake.errors import CountOverflowError, WeightError
 from infolake.packing import plan
 from infolake.summaries.cells import Array, Channel
@@ -26,7 +27,7 @@ from infolake.summaries.request import Request
 from infolake.summaries.tally import Tally
 
 FLUSH_ROWS = 2**32 - 1
-Encoder = ColumnEncoder | BinEncoder
+Encoder = ColumnEncoder | BinEncoder | KeptEncoder
 
 
 class LeafCounter:
@@ -42,9 +43,8 @@ class LeafCounter:
     def __init__(self, request: Request, *, flush_rows: int = FLUSH_ROWS) -> None:
         self.request = request
         self.flush_rows = flush_rows
-        self.encoders = [
-            _encoder(c, t, e) for c, t, e in zip(request.columns, request.types, request.edges, strict=True)
-        ]
+        described = zip(request.columns, request.types, request.edges, request.kept_levels, strict=True)
+        self.encoders = [_encoder(*column) for column in described]
         self.done: list[JointCounts] = []
         self.rows = 0
         self.weight = 0
@@ -94,7 +94,9 @@ class LeafCounter:
         return squares | {("count", 0): values}
 
 
-def _encoder(column: str, kind: pa.DataType, edges: Any) -> Encoder:
+def _encoder(column: str, kind: pa.DataType, edges: Any, kept: Kept | None) -> Encoder:
+    if kept is not None:
+        return KeptEncoder(kept)
     return ColumnEncoder(kind) if edges is None else BinEncoder(column, kind, edges)
 
 

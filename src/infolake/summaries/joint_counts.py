@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from infolake.encoding.kept import Kept
 from infolake.encoding.levels import Levels, union
 from infolake.errors import CountOverflowError, LedgerError, UnknownColumnError, UsageError
 from infolake.summaries.cells import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from infolake.tables import ContingencyTable
 
 LIMIT = 2**63 - 1
+BUCKET_SLACK = 2**-32  # sums of weights are rounded in another order
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +88,11 @@ class JointCounts:
         """Return the counts of no rows."""
         import pyarrow as pa
 
-        kinds = [
-            pa.int32() if e is not None else t for t, e in zip(request.types, request.edges, strict=True)
-        ]
-        levels = tuple(Levels(pa.array([], k), edges=e) for k, e in zip(kinds, request.edges, strict=True))
+        columns = zip(request.types, request.edges, request.kept_levels, strict=True)
+        levels = tuple(
+            Levels(pa.array([], t if e is None and k is None else pa.int32()), edges=e, kept=k)
+            for t, e, k in columns
+        )
         channels = COUNT if request.integer_weights else ()
         return cls(request, levels, channels, np.zeros((len(channels), 0), np.int64), {}, Ledger())
 
@@ -112,13 +115,19 @@ class JointCounts:
 
     @cached_property
     def levels(self) -> dict[str, tuple[Any, ...]]:
-        """Levels of each column, missing (None) last; intervals as text."""
+        """Levels of each column, missing (None) last; intervals and the bucket of rarer levels as text."""
         return {c: s.labels for c, s in zip(self.columns, self.level_sets, strict=True)}
 
     @property
     def edges(self) -> dict[str, tuple[int | float, ...]]:
         """Bin edges of the binned columns."""
         return {c: e for c, e in zip(self.columns, self.request.edges, strict=True) if e is not None}
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """What ``max_levels`` kept of the columns it concerns; one without rarer levels is exact."""
+        found = zip(self.columns, self.request.kept, strict=False)
+        return {c: k for c, k in found if k is not None}
 
     @property
     def n_rows(self) -> int:
@@ -179,7 +188,9 @@ class JointCounts:
     def __add__(self, other: JointCounts) -> JointCounts:
         if not isinstance(other, JointCounts):
             return NotImplemented
-        return add([self, other])
+        found = add([self, other])
+        check_buckets(found)
+        return found
 
     def __radd__(self, other: object) -> JointCounts:
         return self if other == 0 else NotImplemented
@@ -482,6 +493,28 @@ def add(parts: Sequence[JointCounts]) -> JointCounts:
     _same_request(parts)
     _check_total(parts)
     return _merged(parts)
+
+
+def check_buckets(counts: JointCounts) -> None:
+    """Raise UsageError where a bucket holds more than the first pass saw of its levels in all rows.
+
+    What stands in a bucket is known of the rows of one count only. Parts of them add; other rows, or the
+    same ones twice, do not.
+    """
+    for column, levels in enumerate(counts.level_sets):
+        if levels.rest < 0 or not (counts.request.groups.index == column).any():
+            continue
+        part = counts._marginal([column])
+        held = part.values[:, part.codes[:, 0] == levels.rest]
+        found = sum(amounts(counts.channels, held).tolist())
+        assert levels.kept is not None
+        if found > levels.kept.total * (1 + BUCKET_SLACK * counts.weighted):
+            raise UsageError(
+                f"the bucket of {counts.columns[column]!r} would hold rows of another count",
+                expected=f"at most {levels.kept.total}, as the pass over this column saw",
+                found=str(found),
+                next="count all rows in one il.count(..., max_levels=...), or add counts without max_levels",
+            )
 
 
 def _same_request(parts: Sequence[JointCounts]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from infolake.encoding.bins import Edges
+from infolake.encoding.kept import Kept
 from infolake.errors import UnknownColumnError, nearest
 from infolake.packing import Groups
 
@@ -39,6 +40,8 @@ class Request:
         The row filters, as canonical JSON.
     slices : tuple of tuples
         Levels chosen or merged after counting, in the order it was done.
+    kept : tuple of (Kept or None), optional
+        Of each column, the levels that ``max_levels`` kept; None where it does not concern the column.
     """
 
     columns: tuple[str, ...]
@@ -50,6 +53,13 @@ class Request:
     integer_weights: bool = True
     filters: str = ""
     slices: tuple[tuple[Any, ...], ...] = ()
+    kept: tuple[Kept | None, ...] = ()
+
+    @property
+    def kept_levels(self) -> tuple[Kept | None, ...]:
+        """Of each column, what stands for its levels where rarer ones are in a bucket."""
+        kept = self.kept or (None,) * len(self.columns)
+        return tuple(k if k is not None and k.levels is not None else None for k in kept)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,20 +73,27 @@ class Request:
         groups = {"kind": self.groups.kind, "target": self.groups.target, "given": self.groups.given}
         # counts that are no slice are stored as they were before there were slices
         slices = {"slices": self.slices} if self.slices else {}
-        return slices | {
-            "columns": self.columns,
-            "types": [str(t) for t in self.types],
-            "groups": groups,
-            "edges": [None if e is None else [_stored(v) for v in e] for e in self.edges],
-            "missing": self.missing,
-            "weights": self.weights,
-            "integer_weights": self.integer_weights,
-            "filters": self.filters,
-        }
+        kept = {"kept": [None if k is None else k.to_json() for k in self.kept]} if any(self.kept) else {}
+        return (
+            slices
+            | kept
+            | {
+                "columns": self.columns,
+                "types": [str(t) for t in self.types],
+                "groups": groups,
+                "edges": [None if e is None else [_stored(v) for v in e] for e in self.edges],
+                "missing": self.missing,
+                "weights": self.weights,
+                "integer_weights": self.integer_weights,
+                "filters": self.filters,
+            }
+        )
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any], types: tuple[pa.DataType, ...]) -> Request:
-        """Rebuild from :meth:`to_json` and the types of the stored levels."""
+    def from_json(
+        cls, stored: dict[str, Any], types: tuple[pa.DataType, ...], kept: Sequence[pa.Array | None] = ()
+    ) -> Request:
+        """Rebuild from :meth:`to_json`, the types of the stored levels, and the kept levels."""
         groups = stored["groups"]
         given = tuple(tuple(g) for g in groups["given"])
         return cls(
@@ -89,6 +106,10 @@ class Request:
             stored["integer_weights"],
             stored["filters"],
             _nested(stored.get("slices", ())),
+            tuple(
+                None if k is None else Kept.from_json(k, levels)
+                for k, levels in zip(stored.get("kept", ()), kept, strict=True)
+            ),
         )
 
     def with_edges(self, edges: Mapping[str, Edges | None]) -> Request:

@@ -84,6 +84,7 @@ def _restricted(request: Request, kept: list[int], groups: Groups) -> Request:
         columns=tuple(request.columns[c] for c in kept),
         types=tuple(request.types[c] for c in kept),
         edges=tuple(request.edges[c] for c in kept),
+        kept=tuple(request.kept[c] for c in kept) if request.kept else (),
         groups=groups,
     )
 
@@ -214,6 +215,11 @@ def merge_levels(
     own = counts.level_sets[number]
     if own.edges is not None:
         raise UsageError(f"the levels of {column!r} are bins", next=f"counts.coarsen({column!r}, ...)")
+    if own.kept is not None:
+        raise UsageError(
+            f"rarer levels of {column!r} are in a bucket",
+            next="merge levels of counts made without max_levels",
+        )
     names = {new: _listed_levels(old) for new, old in merged.items()}
     every = [label for old in names.values() for label in old]
     if len(set(every)) < len(every):

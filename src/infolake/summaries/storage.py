@@ -3,7 +3,9 @@
 ``counts.json``
     version, request, ledger, channels, for each column whether missing is a level, and digests of all files
 ``levels/0000.parquet`` ...
-    one column ``level`` of sorted values (bin numbers for a binned column)
+    one column ``level`` of sorted values (numbers of bins, or of kept levels and the bucket after them)
+``kept/0000.parquet`` ...
+    of the columns with a bucket of rarer levels: one column ``level`` of the kept ones
 ``cells.parquet``
     one row per non-zero cell: group, code_0, code_1, ..., and a column per channel
 """
@@ -35,7 +37,8 @@ from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
 
-VERSION = 1
+VERSION = 2
+PLAIN = 1  # counts that keep all levels are stored as they were before there were buckets
 CELLS = "cells.parquet"
 WRITER: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "store_schema": True}
 
@@ -64,9 +67,13 @@ def save(counts: JointCounts, path: str | os.PathLike[str]) -> None:
 def _write(counts: JointCounts, folder: Path) -> None:
     for name, levels in zip(_level_names(len(counts.level_sets)), counts.level_sets, strict=True):
         pq.write_table(pa.table({"level": levels.values}), folder / name, **WRITER)
+    kept = [k.levels for k in counts.request.kept_levels if k is not None]
+    for name, values in zip(_kept_names(counts.request.to_json()), kept, strict=True):
+        (folder / name).parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"level": values}), folder / name, **WRITER)
     pq.write_table(_cell_table(counts), folder / CELLS, **WRITER)
     description = {
-        "infolake_counts": VERSION,
+        "infolake_counts": VERSION if counts.request.kept else PLAIN,
         "request": counts.request.to_json(),
         "ledger": counts.ledger.to_json(),
         "channels": counts.channels,
@@ -81,10 +88,16 @@ def _level_names(n: int) -> list[str]:
     return [f"levels/{number:04d}.parquet" for number in range(n)]
 
 
+def _kept_names(request: dict[str, Any]) -> list[str]:
+    found = enumerate(request.get("kept", ()))
+    return [f"kept/{number:04d}.parquet" for number, k in found if k is not None and k["bucket"] is not None]
+
+
 def _digest(folder: Path, description: dict[str, Any]) -> str:
     """Return a digest of the description and of all files it describes."""
     digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
-    for name in [*_level_names(len(description["missing"])), CELLS]:
+    kept = _kept_names(description["request"])
+    for name in [*_level_names(len(description["missing"])), *kept, CELLS]:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
 
@@ -159,9 +172,10 @@ def _read(folder: Path) -> JointCounts:
             "damaged counts", where=str(folder), found="files that are not what was written"
         )
     values = [_array(_table(folder / n)["level"]) for n in _level_names(len(stored["missing"]))]
-    request = Request.from_json(stored["request"], _types(stored["request"], values))
-    sets = zip(values, stored["missing"], request.edges, strict=True)
-    levels = tuple(Levels(v, m, e) for v, m, e in sets)
+    kept = _kept_arrays(folder, stored["request"])
+    request = Request.from_json(stored["request"], _types(stored["request"], values, kept), kept)
+    sets = zip(values, stored["missing"], request.edges, request.kept_levels, strict=True)
+    levels = tuple(Levels(v, m, e, k) for v, m, e, k in sets)
     channels = tuple((n, e) for n, e in stored["channels"])
     dense, sparse = _cells(_table(folder / CELLS), request, levels, channels)
     counts = JointCounts(request, levels, channels, dense, sparse, Ledger.from_json(stored["ledger"]))
@@ -169,8 +183,17 @@ def _read(folder: Path) -> JointCounts:
     return counts
 
 
-def _types(request: dict[str, Any], values: list[pa.Array]) -> tuple[pa.DataType, ...]:
+def _kept_arrays(folder: Path, request: dict[str, Any]) -> list[pa.Array | None]:
+    """Return the kept levels of each column, None for one without a bucket."""
+    arrays = {name: _array(_table(folder / name)["level"]) for name in _kept_names(request)}
+    return [arrays.get(f"kept/{number:04d}.parquet") for number in range(len(request.get("kept", ())))]
+
+
+def _types(
+    request: dict[str, Any], values: list[pa.Array], kept: list[pa.Array | None]
+) -> tuple[pa.DataType, ...]:
     """Return the types of the counted columns: those of the levels, or the number type of a binned one."""
+    values = [v if k is None else k for v, k in zip(values, kept or [None] * len(values), strict=True)]
     numbers = {"double": pa.float64(), "int64": pa.int64()}
     columns = zip(request["types"], request["edges"], values, strict=True)
     return tuple(v.type if edges is None else numbers[name] for name, edges, v in columns)

@@ -315,7 +315,7 @@ class Tally:
         maps, levels = [], []
         for column, encoder in enumerate(encoders):
             used = self._used(column, group_of.get(column))
-            found, table = _canonical(encoder.values, used, encoder.edges, self.shifts[column])
+            found, table = _canonical(encoder, used, self.shifts[column])
             maps.append(table)
             levels.append(found)
         return maps, tuple(levels)
@@ -339,11 +339,12 @@ class Tally:
         return used
 
 
-def _canonical(values: pa.Array, used: Array, edges: Any, shift: int) -> tuple[Levels, Array]:
+def _canonical(encoder: Any, used: Array, shift: int) -> tuple[Levels, Array]:
     """Sort the used levels; return them and the map from a leaf's shifted codes to canonical codes."""
+    values = encoder.values
     occurs = np.flatnonzero(used[shift : len(values) + shift])
     missing = bool(shift and used[0])
-    levels, codes = canonical(values.take(pa.array(occurs)), missing, edges)
+    levels, codes = canonical(values.take(pa.array(occurs)), missing, encoder.edges, encoder.kept)
     table = np.zeros(len(used), np.int64)
     table[occurs + shift] = codes
     if missing:
