@@ -308,6 +308,13 @@ class Certificate:
         return Parts(**{name: pooled(self.tables, values) for name, values in vars(parts).items()})
 
     @property
+    def error(self) -> Values:
+        """What rounding may have cost an entropy or MI."""
+        if not isinstance(self.tables, Strata):
+            return _error(self.tables, self.buckets)
+        return pooled(self.tables, _error(self.tables.batch, self.buckets))
+
+    @property
     def rows(self) -> Values:
         """Rows (or weight) of each table or group."""
         if not isinstance(self.tables, Strata):
@@ -497,13 +504,18 @@ def _share(part: Values, whole: Values) -> Values:
 
 def _widened(batch: TableBatch, buckets: Buckets, low: Parts, high: Parts) -> tuple[Parts, Parts]:
     """Widen by what rounding may have cost; what is hidden by a bucket of the condition starts at 0."""
-    error = ERROR * (1 + _span(batch, buckets))
+    error = _error(batch, buckets)
     lows = {name: np.where(buckets.hidden, 0.0, np.maximum(v - error, 0.0)) for name, v in vars(low).items()}
     highs = {name: np.where(v > 0, v + error, 0.0) for name, v in vars(high).items()}
     highs["i"] = _least(np.where(buckets.hidden, np.inf, high.i + error), highs["x"], highs["y"])
     for name, whole in (("y_given_x", "y"), ("x_given_y", "x")):
         highs[name] = np.minimum(getattr(high, name) + error, highs[whole])
     return Parts(**lows), Parts(**highs)
+
+
+def _error(batch: TableBatch, buckets: Buckets) -> Values:
+    """Return what rounding may have cost the entropies and the MI of each table."""
+    return ERROR * (1 + _span(batch, buckets))
 
 
 def _span(batch: TableBatch, buckets: Buckets) -> Values:
@@ -560,7 +572,8 @@ def _quotient(found: Certificate, under: Ends, limit: float) -> Ends:
     """Return the ends of I over an entropy that is at least I; ``limit`` where that is 0."""
     low, high = found.parts
     least = np.where(under[1] > 0, low.i / under[1], limit)
-    most = np.where(under[0] > 0, np.minimum(high.i / under[0], 1.0), 1.0)
+    top = 1 + found.error / under[0]  # a score of weights may pass 1 by its rounding
+    most = np.where(under[0] > 0, np.minimum(high.i / under[0], top), 1.0)
     return least, np.where(under[1] > 0, most, limit)
 
 
@@ -641,7 +654,8 @@ def _adjusted(found: Certificate, *, average: str = "arithmetic") -> Ends:
     corners = [(i - e) / (h - e) for i in (low.i, high.i) for e in expected for h in under]
     certain = under[0] > expected[1]
     least = np.where(certain, np.minimum.reduce(corners), np.nan)
-    most = np.where(certain, np.minimum(np.maximum.reduce(corners), 1.0), np.nan)
+    top = 1 + found.error / (under[0] - expected[1])
+    most = np.where(certain, np.minimum(np.maximum.reduce(corners), top), np.nan)
     limit = _adjusted_limit(found, average)
     return np.where(np.isnan(limit), least, limit), np.where(np.isnan(limit), most, limit)
 
