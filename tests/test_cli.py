@@ -419,6 +419,14 @@ def test_an_address_where_nobody_listens(data):
 def test_an_estimator_takes_options_behind_a_colon(data):
     found = call("score", "data.parquet", "--entropy", "dirichlet:0.5", "--measure", "mi")
     assert found.exit_code == 0
+    support = ["score", "data.parquet", "--entropy", "nsb", "--measure", "mi", "--columns", "a,b"]
+    spelled = call("score", "data.parquet", "--entropy", "nsb:support=30", *support[4:])
+    assert call(*support, "--support", 30).stdout == spelled.stdout != call(*support).stdout
+    for value, told in (("some", "observed, table or a number"), ("0", "number of levels")):
+        assert told in call(*support, "--support", value).stderr
+    refused = call("score", "data.parquet", "--support", "table")
+    assert refused.exit_code == 2
+    assert "plug_in has no option" in refused.stderr
     wrong = call("score", "data.parquet", "--entropy", "nsb:suport=3", "--measure", "mi")
     assert wrong.exit_code == 2
     assert "support" in wrong.stderr

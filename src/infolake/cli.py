@@ -202,6 +202,20 @@ class Estimator(Catalogued):
         return value if ":" in value else name
 
 
+class Support(ParamType):
+    """Which levels an entropy estimator counts as possible."""
+
+    name = "support"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return "observed", "table" or a number of levels."""
+        if value in ("observed", "table"):
+            return value
+        if not (str(value).isascii() and str(value).isdigit() and int(value) >= 1):
+            self.fail(f"{printable(value)!r} is none of observed, table or a number of levels", param, ctx)
+        return int(value)
+
+
 MEASURE = Catalogued("measure", _measures)
 ESTIMATOR = Estimator("estimator", _estimators)
 
@@ -312,7 +326,9 @@ def inference_options(command: Any) -> Any:
     """Add the options that ask for p-values and intervals."""
     for option in reversed(
         (
-            click.option("--p-values", type=TEST, metavar="TEST", help="g, chi_squared or permutation."),
+            click.option(
+                "--p-values", type=TEST, metavar="TEST", help="g, g_williams, chi_squared or permutation."
+            ),
             click.option("--intervals", type=INTERVAL, metavar="KIND", help="delta or bootstrap."),
             click.option("--level", type=float, default=0.95, show_default=True, help="Of the intervals."),
             click.option("--correction", type=CORRECTION, metavar="KIND", help="bh, by, bonferroni or holm."),
@@ -432,6 +448,7 @@ def _print_titled(name: str, frame: pd.DataFrame) -> None:
 @click.option("--columns", metavar="A,B,...", help="Only these columns.")
 @click.option("--measure", "measures", type=MEASURE, multiple=True, help="May be given several times.")
 @click.option("--entropy", type=ESTIMATOR, default="plug_in", help="The estimator of entropies.")
+@click.option("--support", type=Support(), metavar="LEVELS", help="observed, table, or a number of levels.")
 @inference_options
 @base_option
 @missing_option

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,10 @@ class ContingencyTable:
         own labels, else 0, 1, 2, ...
     columns : sequence of str, optional
         The names of the axes. Default: a frame's own names, else "x", "y", "z", "w", "v4", ...
+    n_effective : float, optional
+        Where the counts are sums of weights: Kish's effective number of rows behind all of them,
+        (sum of weights)**2 / (sum of squared weights). Corrections of bias and p-values count so many
+        rows. ``None``: a count is a number of rows. NaN: weights, but this is not known.
 
     Raises
     ------
@@ -87,10 +91,21 @@ class ContingencyTable:
     ('att2', 'att1')
     """
 
-    __slots__ = ("_array", "_codes", "_counts", "_given", "_margins", "columns", "levels", "total")
+    __slots__ = (
+        "_array",
+        "_codes",
+        "_counts",
+        "_given",
+        "_margins",
+        "columns",
+        "levels",
+        "n_effective",
+        "total",
+    )
 
     columns: tuple[str, ...]
     levels: tuple[tuple[Any, ...], ...]
+    n_effective: float | None
     total: int | float
     _array: Numbers | None
     _codes: Codes | None
@@ -103,6 +118,7 @@ class ContingencyTable:
         array: Any,
         levels: Sequence[Sequence[Any]] | None = None,
         columns: Sequence[str] | None = None,
+        n_effective: float | None = None,
     ) -> None:
         values, levels, columns = _from_frame(array, levels, columns)
         given = _rectangular(values)
@@ -112,6 +128,7 @@ class ContingencyTable:
         self._set("_array", counts)
         self._set("_codes", None)
         self._set("_counts", None)
+        self._set("n_effective", _checked_rows(n_effective))
         self._label(counts.shape, levels, columns)
         self._sum(None, None)
 
@@ -156,6 +173,7 @@ class ContingencyTable:
         columns: Sequence[str],
         margins: Sequence[Numbers] | None = None,
         total: float | None = None,
+        n_effective: float | None = None,
     ) -> ContingencyTable:
         """Make a sparse table from its non-zero cells.
 
@@ -165,7 +183,7 @@ class ContingencyTable:
             Per axis, the level of each cell. Any order; each cell once.
         counts : ndarray, shape (n,)
             Counts (int64) or weights (float64).
-        levels, columns : sequence
+        levels, columns, n_effective
             As for the class.
         margins : sequence of ndarray, optional
             Where the margins are not the sums of the cells: one array per axis.
@@ -190,6 +208,7 @@ class ContingencyTable:
         table._set("_array", None)
         table._set("_codes", tuple(_frozen(c) for c in cells))
         table._set("_counts", _frozen(values))
+        table._set("n_effective", _checked_rows(n_effective))
         table._label(shape, levels, columns)
         table._sum(margins, total)
         return table
@@ -205,7 +224,8 @@ class ContingencyTable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = (self._margins, self.total) if self._given else (None, None)
-        return _restore, (self._array, self._codes, self._counts, self.levels, self.columns, *given)
+        cells = (self._array, self._codes, self._counts)
+        return _restore, (*cells, self.levels, self.columns, *given, self.n_effective)
 
     def _label(
         self, shape: tuple[int, ...], levels: Sequence[Sequence[Any]] | None, columns: Sequence[str] | None
@@ -306,7 +326,7 @@ class ContingencyTable:
         size = math.prod(self.shape)
         if self._given or self.dense or size > max(4096, DENSE_SHARE * n) or size > MAX_DENSE_CELLS:
             return self
-        return ContingencyTable(self.array, self.levels, self.columns)
+        return ContingencyTable(self.array, self.levels, self.columns, self.n_effective)
 
     def _axes(self, columns: Iterable[str]) -> tuple[int, ...]:
         wanted = tuple(columns)
@@ -346,11 +366,18 @@ class ContingencyTable:
             others = tuple(a for a in range(self.ndim) if a not in axes)
             kept = sorted(axes)
             summed = self._array.sum(axis=others, dtype=np.int64) if others else self._array
-            return ContingencyTable(summed.transpose([kept.index(a) for a in axes]), levels, columns)
+            turned = summed.transpose([kept.index(a) for a in axes])
+            return ContingencyTable(turned, levels, columns, self.n_effective)
         codes, counts = self.cells
         cells, sums = _tally(tuple(codes[a] for a in axes), tuple(len(x) for x in levels), counts)
         table = ContingencyTable.from_cells(
-            cells, sums, levels=levels, columns=columns, margins=given, total=total
+            cells,
+            sums,
+            levels=levels,
+            columns=columns,
+            margins=given,
+            total=total,
+            n_effective=self.n_effective,
         )
         return table._packed() if self.dense else table
 
@@ -366,7 +393,8 @@ class ContingencyTable:
         if not axes:
             raise UsageError("marginal needs at least one column", expected=printable(self.columns))
         if self._given and len(axes) == 1:
-            return ContingencyTable(self._margins[axes[0]], [self.levels[axes[0]]], columns)
+            own = self._margins[axes[0]]
+            return ContingencyTable(own, [self.levels[axes[0]]], columns, self.n_effective)
         return self._picked(axes)
 
     def drop_missing(self) -> ContingencyTable:
@@ -389,11 +417,17 @@ class ContingencyTable:
             raise UsageError("a table whose margins are given cannot drop its missing levels")
         levels = [axis[:n] for axis, n in zip(self.levels, keep, strict=True)]
         if self._array is not None:
-            return ContingencyTable(self._array[tuple(slice(n) for n in keep)], levels, self.columns)
+            held = self._array[tuple(slice(n) for n in keep)]
+            return ContingencyTable(held, levels, self.columns, self._of_fewer(_total(held)))
         codes, counts = self.cells
         mask = reduce(np.logical_and, [c < n for c, n in zip(codes, keep, strict=True)])
-        kept = tuple(c[mask] for c in codes)
-        return ContingencyTable.from_cells(kept, counts[mask], levels=levels, columns=self.columns)
+        kept, left = tuple(c[mask] for c in codes), counts[mask]
+        known = self._of_fewer(_total(left))
+        return ContingencyTable.from_cells(kept, left, levels=levels, columns=self.columns, n_effective=known)
+
+    def _of_fewer(self, total: float) -> float | None:
+        """Return the effective number of rows of a part of the table: known of all of it only."""
+        return self.n_effective if self.n_effective is None or total == self.total else math.nan
 
     def where(self, column: str, levels: Any) -> ContingencyTable:
         """Return the table of the rows at some levels of a column, which keeps these levels only.
@@ -484,8 +518,11 @@ class ContingencyTable:
         kept = moved[axis] >= 0
         levels = [names if a == axis else own for a, own in enumerate(self.levels)]
         cells, sums = _tally(tuple(c[kept] for c in moved), tuple(map(len, levels)), counts[kept])
-        table = ContingencyTable.from_cells(cells, sums, levels=levels, columns=self.columns)
-        return ContingencyTable(table.array, levels, self.columns) if self.dense else table
+        known = self._of_fewer(_total(sums))
+        table = ContingencyTable.from_cells(
+            cells, sums, levels=levels, columns=self.columns, n_effective=known
+        )
+        return ContingencyTable(table.array, levels, self.columns, known) if self.dense else table
 
     def frequency_of_frequencies(self) -> tuple[Numbers, NDArray[np.int64]]:
         """Return the distinct non-zero counts, ascending, and how many cells have each.
@@ -519,6 +556,7 @@ class ContingencyTable:
             col_offsets=np.array([0, len(col_margins)]),
             totals=np.array([self.total], dtype=counts.dtype),
             sums_match=self.sums_match,
+            n_effective=None if self.n_effective is None else np.array([self.n_effective]),
         )
 
     def strata(self, given: str | Sequence[str] | None = None) -> TableBatch:
@@ -533,7 +571,8 @@ class ContingencyTable:
         -------
         TableBatch
             One table per level (per combination of levels, row-major), empty ones included. Each
-            lists only its own non-empty rows and columns.
+            lists only its own non-empty rows and columns. Of weights, the effective numbers of
+            rows of the strata are not known.
 
         Examples
         --------
@@ -554,7 +593,8 @@ class ContingencyTable:
         ordered = self._picked((*first, *others))
         codes, counts = ordered.cells
         stratum = np.ravel_multi_index(codes[: len(first)], shape)
-        return _compact_batch(stratum, codes[-2], codes[-1], counts, math.prod(shape))
+        batch = _compact_batch(stratum, codes[-2], codes[-1], counts, math.prod(shape))
+        return batch if self.n_effective is None else replace(batch, n_effective=np.full(len(batch), np.nan))
 
     def to_frame(self) -> pd.DataFrame:
         """Return the cells as a frame: two columns as a table, else one line per non-zero cell.
@@ -582,6 +622,8 @@ class ContingencyTable:
         if not isinstance(other, ContingencyTable):
             return NotImplemented
         if (self.columns, self.levels, self.total) != (other.columns, other.levels, other.total):
+            return False
+        if repr(self.n_effective) != repr(other.n_effective):  # NaN is NaN
             return False
         (codes, counts), (their_codes, their_counts) = self.cells, other.cells
         pairs = [*zip(codes, their_codes, strict=True), (counts, their_counts)]
@@ -626,6 +668,8 @@ class TableBatch:
         Totals, of the type of the cells.
     sums_match : bool
         Whether margins and totals are the sums of the cells.
+    n_effective : ndarray of float64, shape (B,), optional
+        Where rows carry weights: Kish's effective number of rows of each table; NaN if not known.
 
     Examples
     --------
@@ -644,6 +688,7 @@ class TableBatch:
     col_offsets: NDArray[np.int64]
     totals: Numbers
     sums_match: bool = True
+    n_effective: NDArray[np.float64] | None = None
     _memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -660,6 +705,7 @@ class TableBatch:
         offsets: NDArray[np.int64],
         n_rows: NDArray[np.int64],
         n_cols: NDArray[np.int64],
+        n_effective: NDArray[np.float64] | None = None,
     ) -> TableBatch:
         """Make a batch from its cells; margins and totals are their sums.
 
@@ -673,6 +719,8 @@ class TableBatch:
             Where each table's cells start.
         n_rows, n_cols : ndarray of int64, shape (B,)
             The numbers of rows and columns of each table, empty ones included.
+        n_effective : ndarray of float64, shape (B,), optional
+            As for the class.
 
         Raises
         ------
@@ -706,6 +754,7 @@ class TableBatch:
             col_margins=grouped_sum(counts, col_offsets[table] + cols, int(col_offsets[-1])),
             col_offsets=col_offsets,
             totals=_batch_totals(counts, table, len(offsets) - 1),
+            n_effective=n_effective,
         )
 
     def __len__(self) -> int:
@@ -759,7 +808,13 @@ class TableBatch:
             col_offsets=self.row_offsets,
             totals=self.totals,
             sums_match=self.sums_match,
+            n_effective=self.n_effective,
         )
+
+    @property
+    def sizes(self) -> NDArray[np.float64]:
+        """Per table, the number of rows: Kish's effective one where rows carry weights."""
+        return self.totals.astype(np.float64) if self.n_effective is None else self.n_effective
 
     def cached(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return ``compute()``, computed once for this batch: several measures share their parts."""
@@ -769,7 +824,8 @@ class TableBatch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = (self.cells, self.rows, self.cols, self.offsets, self.row_margins, self.row_offsets)
-        return TableBatch, (*fields, self.col_margins, self.col_offsets, self.totals, self.sums_match)
+        more = (self.col_margins, self.col_offsets, self.totals, self.sums_match, self.n_effective)
+        return TableBatch, (*fields, *more)
 
 
 @dataclass(frozen=True, eq=False)
@@ -874,13 +930,20 @@ def _names(n: int) -> tuple[str, ...]:
 
 
 def _restore(  # noqa: PLR0917
-    array: Numbers | None, codes: Any, counts: Any, levels: Any, columns: Any, margins: Any, total: Any
+    array: Any, codes: Any, counts: Any, levels: Any, columns: Any, margins: Any, total: Any, n_effective: Any
 ) -> ContingencyTable:
     if array is not None:
-        return ContingencyTable(array, levels, columns)
-    return ContingencyTable.from_cells(
-        codes, counts, levels=levels, columns=columns, margins=margins, total=total
-    )
+        return ContingencyTable(array, levels, columns, n_effective)
+    more = {"margins": margins, "total": total, "n_effective": n_effective}
+    return ContingencyTable.from_cells(codes, counts, levels=levels, columns=columns, **more)
+
+
+def _checked_rows(n_effective: float | None) -> float | None:
+    if n_effective is None:
+        return None
+    if isinstance(n_effective, bool) or (not n_effective >= 0 and not math.isnan(n_effective)):
+        raise UsageError("n_effective is a number of rows", found=printable(n_effective))
+    return float(n_effective)
 
 
 def _from_frame(

@@ -218,6 +218,9 @@ def test_a_stream_is_read_once(frame: pd.DataFrame) -> None:
         ({"given": "nope", "measures": ["mi"]}, UnknownColumnError),
         ({"given": "c", "measures": ["cramers_v"]}, UsageError),
         ({"measures": ["cmi"]}, UsageError),
+        ({"support": "table"}, UsageError),
+        ({"entropy": "nsb", "support": "all"}, UsageError),
+        ({"entropy": "zhang", "support": 3}, UsageError),
     ],
 )
 def test_arguments_that_make_no_sense(
@@ -235,6 +238,17 @@ def test_arguments_that_make_no_sense(
         )
         with pytest.raises(error):
             il.score(frame, **options)
+
+
+def test_the_support_is_that_of_the_estimator(frame: pd.DataFrame) -> None:
+    counts = il.count(frame)
+    for support in ("observed", "table", 1000):
+        scores = il.score(counts, measures="mi", entropy="nsb", support=support)
+        spelled = il.score(counts, measures="mi", entropy=f"nsb:support={support}")
+        pd.testing.assert_frame_equal(scores, spelled, check_exact=True)
+        row = scores.iloc[0]
+        table = counts.table(row["x"], row["y"])
+        assert row["mutual_information"] == il.mutual_information(table, entropy="nsb", support=support)
 
 
 def test_counts_cannot_be_changed_afterwards(frame: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ missing: level
 weights: w
 scores:
   - {name: s, columns: [x], target: y, given: [z], measures: [mi], base: 10, missing: pairwise, entropy: mm,
-     p_values: g, intervals: delta, level: 0.9, correction: bh, permutations: 99, seed: 7}
+     support: 9, p_values: g, intervals: delta, level: 0.9, correction: bh, permutations: 99, seed: 7}
 associations:
   - {name: a, x: x, y: y, measures: [pmi], base: bits, missing: level, min_count: 3, top: 5, sort_by: count}
 report: {title: no}
@@ -52,7 +52,8 @@ def test_defaults_are_those_of_the_functions():
     entry = jobs.from_text(SMALL).scores[0]
     signature = inspect.signature(il.score).parameters
     assert entry.measures == tuple(signature["measures"].default)
-    for keyword in ("entropy", "p_values", "intervals", "level", "correction", "permutations", "seed"):
+    keywords = ("entropy", "support", "p_values", "intervals", "level", "correction", "permutations", "seed")
+    for keyword in keywords:
         assert getattr(entry, keyword) == signature[keyword].default
     signature = inspect.signature(il.associations).parameters
     fields = {f.name: f.default for f in dataclasses.fields(jobs.Association)}
@@ -109,6 +110,9 @@ def test_one_error_has_its_place(line, where, told):
         ("{measures: [mi]}", "'name' is missing"),
         ("{name: a, p_values: permutations}", "did you mean 'permutation'?"),
         ("{name: a, intervals: 3}", "delta, bootstrap"),
+        ("{name: a, entropy: nsb, support: tables}", "observed, table, or a number of levels"),
+        ("{name: a, entropy: nsb, support: 0}", "observed, table, or a number of levels"),
+        ("{name: a, entropy: zhang, support: table}", "zhang has no option 'support'"),
         ("{name: a, level: 95}", "less than 1"),
         ("{name: a, correction: bh}", "a correction needs p-values"),
         ("{name: a, permutations: 0}", "greater than or equal to 1"),
@@ -127,6 +131,13 @@ def test_weighted_rows_cannot_be_shuffled():
     text = "name: a\nsource: {path: x}\nweights: w\nscores:\n  - {name: p, p_values: permutation}\n"
     with pytest.raises(JobError, match="cannot be shuffled"):
         jobs.from_text(text, "f.yaml")
+
+
+def test_weighted_rows_refuse_estimators_of_whole_counts():
+    text = "name: a\nsource: {path: x}\nweights: w\nscores:\n  - {name: p, entropy: chao_shen}\n"
+    with pytest.raises(JobError, match="needs numbers of rows, not weights"):
+        jobs.from_text(text, "f.yaml")
+    assert jobs.from_text(text.replace("chao_shen", "zhang"), "f.yaml").weights == "w"
 
 
 def test_all_errors_are_listed_in_the_order_of_the_file():

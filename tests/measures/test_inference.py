@@ -111,10 +111,55 @@ def test_weighted_tables_count_as_their_effective_number_of_rows():
         permutation_p_value(heavy)
 
 
-@pytest.mark.parametrize("test", ["g", "chi_squared"])
-def test_asymptotic_p_values_are_uniform_under_independence(test):
-    found = asymptotic_p_values(batch_of(simulated(2000, 200, MARGINS, seed=1)), test)
-    assert uniform(found) > 0.01
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("test", "n_rows"), [("g", 400), ("g_williams", 100), ("g_williams", 200), ("chi_squared", 200)]
+)
+def test_asymptotic_p_values_are_uniform_under_independence(test, n_rows, seed):
+    """The smallest expected cell is a twentieth of the rows: 20 for G, 5 with Williams' correction.
+
+    Of 100 seeds the Kolmogorov-Smirnov p is below 0.01 for 1 (G at 20), 1 (Williams at 5), 2 (Williams
+    at 10) and 3 (chi squared at 10); but for 7 (G at 10) and 37 (G at 5), which the next test is about.
+    """
+    found = asymptotic_p_values(batch_of(simulated(2000, n_rows, MARGINS, seed)), test)
+    assert uniform(found) > 0.001
+
+
+def test_plain_g_is_too_large_where_expected_counts_are_small_and_williams_corrects_it():
+    for n_rows, plain, corrected in ((100, 0.0594, 0.0517), (200, 0.0535, 0.0498), (400, 0.0513, 0.0495)):
+        batch = batch_of(simulated(100_000, n_rows, MARGINS, seed=7))
+        shares = [(asymptotic_p_values(batch, test) <= 0.05).mean() for test in ("g", "g_williams")]
+        assert shares == pytest.approx([plain, corrected], abs=0.0001)
+        assert abs(shares[1] - 0.05) < abs(shares[0] - 0.05)
+        means = [il.g_statistic(batch, williams=w).mean() for w in (False, True)]
+        assert abs(means[1] - 4) < 0.02 < abs(means[0] - 4)
+
+
+def test_williams_correction_by_its_formula():
+    """Williams 1976, as printed in Sokal & Rohlf, Biometry, box 17.6; a 2 x 2 table has 1 / 6N in front."""
+    array = np.array([[12, 22, 0], [16, 50, 0], [0, 0, 0]])
+    table = ContingencyTable(array)
+    rows, cols, n = (34, 66), (28, 72), 100
+    q = 1 + (n * sum(1 / a for a in rows) - 1) * (n * sum(1 / b for b in cols) - 1) / (6 * n)
+    g = il.g_statistic(table)
+    assert il.g_statistic(table, williams=True) == pytest.approx(g / q, rel=1e-14)
+    assert il.g_p_value(table, williams=True) == pytest.approx(stats.chi2.sf(g / q, 1), rel=1e-12)
+    assert asymptotic_p_values(table.batch(), "g_williams")[0] == il.g_p_value(table, williams=True)
+
+
+def test_williams_correction_is_that_of_each_stratum():
+    cube = ContingencyTable(np.random.default_rng(0).integers(1, 9, (2, 3, 4)))
+    strata = Strata(cube.strata(), np.zeros(4, np.int64), 1)
+    parts = [il.g_statistic(cube.where("z", k).marginal("x", "y"), williams=True) for k in range(4)]
+    assert il.g_statistic(strata, williams=True)[0] == pytest.approx(sum(parts), rel=1e-13)
+    assert il.g_p_value(strata, williams=True)[0] == pytest.approx(stats.chi2.sf(sum(parts), 8), rel=1e-12)
+
+
+@pytest.mark.parametrize("array", [[[3, 4]], [[3], [4]], [[5, 0], [0, 0]], [[0, 0], [0, 0]]])
+def test_williams_correction_of_a_constant_column(array):
+    table = ContingencyTable(array)
+    found = il.g_statistic(table, williams=True), il.g_p_value(table, williams=True)
+    assert found == ((0.0, 1.0) if table.total else pytest.approx((math.nan, math.nan), nan_ok=True))
 
 
 @pytest.mark.parametrize("stop", [True, False])

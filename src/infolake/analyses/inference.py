@@ -30,7 +30,7 @@ class Inference:
 
     Parameters
     ----------
-    p_values : {"g", "chi_squared", "permutation"}, optional
+    p_values : {"g", "g_williams", "chi_squared", "permutation"}, optional
     intervals : {"delta", "bootstrap"}, optional
     level : float
         Between 0 and 1.
@@ -103,7 +103,7 @@ def inferred(
 
 def _p_values(asked: Inference, scored: Scored) -> Array:
     if asked.p_values != "permutation":
-        return inference.asymptotic_p_values(scored.tables, str(asked.p_values), scored.n_effective)
+        return inference.asymptotic_p_values(scored.tables, str(asked.p_values))
     if scored.n_effective is not None:
         raise UsageError("rows that carry weights cannot be shuffled", next='p_values="g"')
     return inference.permutation_p_values(scored.tables, scored.names, _resampling(asked))

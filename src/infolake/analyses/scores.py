@@ -44,6 +44,7 @@ def score(
     weights: str | None = None,
     max_levels: int | Mapping[str, int] | None = None,
     rest: str = "bucket",
+    support: str | int | None = None,
     p_values: str | None = None,
     intervals: str | None = None,
     level: float = 0.95,
@@ -70,12 +71,17 @@ def score(
     missing : {"pairwise", "level", "listwise", "error"}
         Leave out rows that miss x or y; missing as a level of its own; decided when counting.
     entropy : str
-        Estimator, such as "plug_in" or "miller_madow".
+        Estimator, such as "plug_in" or "miller_madow". Of weighted rows, those count as ``n_effective``;
+        estimators that need whole counts refuse them.
     filters, bins, weights, max_levels, rest
         As in ``il.count``.
-    p_values : {"g", "chi_squared", "permutation"}, optional
+    support : {"observed", "table"} or int, optional
+        For estimators that know the number of possible levels: the observed ones, those of the table
+        (empty ones too), or so many of each column. Default: the estimator's own.
+    p_values : {"g", "g_williams", "chi_squared", "permutation"}, optional
         Add ``p_value``: how often independent columns (given the conditions) would depend as much.
-        Weighted rows count as ``n_effective``.
+        Weighted rows count as ``n_effective``. "g" wants expected counts of 10 and more; "g_williams"
+        (Williams' correction) of 5; "permutation" holds for all.
     intervals : {"delta", "bootstrap"}, optional
         Add, per measure, the ends of an interval (suffixes ``_low``, ``_high``) and the standard error
         (``_se``). Away from independence, and for many more rows than cells.
@@ -112,7 +118,9 @@ def score(
     chosen = table_measures(measures, conditional=given is not None)
     asked.check(chosen)
     catalogue.log_base(base)
-    estimators.get(entropy)
+    estimate = estimators.get(entropy, support=support)
+    if weights is not None or (isinstance(data, JointCounts) and data.weighted):
+        _check_weights(estimate, chosen)
     check_missing(missing)
     conditions = _conditions(given)
     level_limits(None, rest, {})
@@ -123,8 +131,13 @@ def score(
         pairs = _pairs(counts, scope, target, conditions)
         tables = _tables(counts, pairs, conditions, policy)
         names = [(*pair, *conditions) for pair in pairs] if conditions else pairs
-        frames.append(_frame(names, tables, chosen, {"base": base, "entropy": entropy}, asked))
+        frames.append(_frame(names, tables, chosen, {"base": base, "entropy": estimate}, asked))
     return frames[0] if len(frames) == 1 else _joined(frames, chosen[0], asked)
+
+
+def _check_weights(estimate: estimators.EntropyEstimator, measures: Sequence[catalogue.Measure]) -> None:
+    if any("entropy" in measure.options for measure in measures):
+        estimators.check_weights(estimate)
 
 
 def table_measures(names: str | Sequence[str], *, conditional: bool = False) -> list[catalogue.Measure]:

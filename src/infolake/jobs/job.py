@@ -81,6 +81,13 @@ def _estimator(value: object) -> str:
     return value
 
 
+def _support(value: object) -> str | int:
+    if value in ("observed", "table") or _is_count(value):
+        return value  # type: ignore[return-value]
+    expected = "observed, table, or a number of levels"
+    raise _wrong("not a support", expected=expected, found=described(value))
+
+
 def estimator_names() -> list[str]:
     """Return the names of the entropy estimators."""
     from infolake.measures import estimators
@@ -265,6 +272,7 @@ class Score:
     base: Annotated[int | float | str | None, _or_none(_base)] = None
     missing: Annotated[str | None, _or_none(_policy)] = None
     entropy: Annotated[str, PlainValidator(_estimator)] = "plug_in"
+    support: Annotated[str | int | None, _or_none(_support)] = None
     p_values: Annotated[str | None, _chosen("p_values")] = None
     intervals: Annotated[str | None, _chosen("intervals")] = None
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -522,6 +530,7 @@ def _contradictions(job: Job) -> Iterator[Problem]:
     for i, score in enumerate(job.scores):
         yield from _conditional(score, ("scores", i))
         yield from _inferred(job, score, ("scores", i))
+        yield from _estimated(job, score, ("scores", i))
     for i, association in enumerate(job.associations):
         if association.x == association.y:
             yield Problem(("associations", i, "y"), "x and y are the same column")
@@ -564,6 +573,22 @@ def _inferred(job: Job, entry: Score, place: Place) -> Iterator[Problem]:
             intervals.form_of(catalogue.get(name))
         except UsageError as error:
             yield Problem((*place, "measures", k), error.what, next="`intervals: bootstrap`")
+
+
+def _estimated(job: Job, entry: Score, place: Place) -> Iterator[Problem]:
+    from infolake.measures import catalogue, estimators
+
+    try:
+        estimate = estimators.get(entry.entropy, support=entry.support)
+    except UsageError as error:
+        yield Problem((*place, "support"), error.what, next=error.fields["next"])
+        return
+    if job.weights is None or not any("entropy" in catalogue.get(m).options for m in entry.measures):
+        return
+    try:
+        estimators.check_weights(estimate)
+    except UsageError as error:
+        yield Problem((*place, "entropy"), error.what, error.fields["expected"])
 
 
 def _conditional(entry: Score, place: Place) -> Iterator[Problem]:

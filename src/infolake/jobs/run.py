@@ -229,6 +229,7 @@ def _score(counts: JointCounts, job: Job, entry: Score) -> pd.DataFrame:
         base=job.base_of(entry),
         missing=job.reading(entry),
         entropy=entry.entropy,
+        support=entry.support,
         p_values=entry.p_values,
         intervals=entry.intervals,
         level=entry.level,
@@ -311,7 +312,7 @@ def _common_units(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
 
 
 def _score_details(job: Job, scores: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-    from infolake.measures import catalogue
+    from infolake.measures import catalogue, estimators
 
     questions = {
         entry.name: {
@@ -320,7 +321,11 @@ def _score_details(job: Job, scores: Mapping[str, pd.DataFrame]) -> dict[str, An
             "measures": list(dict.fromkeys(catalogue.get(name).name for name in entry.measures)),
             "missing": entry.missing or job.missing,
             "base": job.base_of(entry),
-            "entropy": entry.entropy,
+            "entropy": estimators.get(entry.entropy, support=entry.support).key,
+            "p_values": entry.p_values,
+            "correction": entry.correction,
+            "intervals": entry.intervals,
+            "level": entry.level,
             "units": scores[entry.name].attrs.get("units", {}),
         }
         for entry in job.scores

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
@@ -32,13 +35,17 @@ CRAMER = "Cramér 1946, Mathematical Methods of Statistics"
     reference="Wilks 1935, Ann. Math. Stat. 6",
     formula="2 * sum of n ln(n/E) = 2 N I",
 )
-def g_statistic(tables: Tables) -> Values:
+def g_statistic(tables: Tables, *, williams: bool = False) -> Values:
     """Return G = 2 N I, I in nats: the log-likelihood ratio against independence.
 
     Parameters
     ----------
     table : ContingencyTable, TableBatch or Strata
         Two columns; strata add.
+    williams : bool
+        Whether to divide by Williams' q = 1 + (N sum of 1/a - 1)(N sum of 1/b - 1) / (6 N (R-1)(C-1)),
+        which brings the mean of G to that of chi squared where N is not large (Williams 1976,
+        Biometrika 63). Each stratum has its own; weighted rows count as ``n_effective`` in it.
 
     Examples
     --------
@@ -47,8 +54,8 @@ def g_statistic(tables: Tables) -> Values:
     2.7688587617
     """
     if isinstance(tables, Strata):
-        return summed(tables, _g(tables.batch))
-    return _g(tables)
+        return summed(tables, _williams(tables.batch) if williams else _g(tables.batch))
+    return _williams(tables) if williams else _g(tables)
 
 
 @measure(
@@ -112,13 +119,23 @@ def degrees_of_freedom(tables: Tables) -> Values:
     reference="Wilks 1938, Ann. Math. Stat. 9",
     formula="P(chi squared of (R - 1)(C - 1) degrees >= G)",
 )
-def g_p_value(tables: Tables) -> Values:
+def g_p_value(tables: Tables, *, williams: bool = False) -> Values:
     """Return the p-value of G against the chi-squared distribution; 1 without degrees of freedom.
 
     Parameters
     ----------
     table : ContingencyTable, TableBatch or Strata
-        Two columns; statistics and degrees of freedom of strata add.
+        Two columns; statistics and degrees of freedom of strata add. Weighted rows count as
+        ``n_effective``, where it is known.
+    williams : bool
+        Whether to take Williams' correction of G, see `g_statistic`.
+
+    Notes
+    -----
+    The law is that of many rows. Where expected counts are small, plain G is too large: of 3 x 3
+    independent tables whose smallest expected count is 20, 10 and 5, p is at most 0.05 in 5.1, 5.4 and
+    5.9 % (100,000 simulations). With Williams' correction it is in 5.0, 5.0 and 5.2 %, and in 5.6 %
+    where all nine are 5. Below that, take permutations.
 
     Examples
     --------
@@ -126,7 +143,7 @@ def g_p_value(tables: Tables) -> Values:
     >>> round(g_p_value(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
     0.2504666801
     """
-    return _p_value(_of(g_statistic, tables), _of(degrees_of_freedom, tables))
+    return _p_value(tables, _williams if williams else _g)
 
 
 @measure(
@@ -143,7 +160,8 @@ def chi_squared_p_value(tables: Tables) -> Values:
     Parameters
     ----------
     table : ContingencyTable, TableBatch or Strata
-        Two columns; statistics and degrees of freedom of strata add.
+        Two columns; statistics and degrees of freedom of strata add. Weighted rows count as
+        ``n_effective``, where it is known.
 
     Examples
     --------
@@ -151,7 +169,7 @@ def chi_squared_p_value(tables: Tables) -> Values:
     >>> round(chi_squared_p_value(ContingencyTable([[10, 10, 20], [20, 20, 20]])), 10)
     0.2493522088
     """
-    return _p_value(_of(chi_squared, tables), _of(degrees_of_freedom, tables))
+    return _p_value(tables, _chi)
 
 
 @measure("v", bounds=(0.0, 1.0), reference=CRAMER, formula="sqrt(chi squared / (N (min(R, C) - 1)))")
@@ -164,6 +182,7 @@ def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
         Two columns.
     bias_corrected : bool
         Whether to correct phi squared, R and C for chance (Bergsma 2013, J. Korean Stat. Soc. 42).
+        Weighted rows count as ``n_effective``.
 
     Returns
     -------
@@ -178,7 +197,7 @@ def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
     """
     phi, rows, cols = _phi(batch), _levels(batch, "x"), _levels(batch, "y")
     if bias_corrected:
-        freedom = _nan_unless(batch.totals.astype(np.float64) - 1)
+        freedom = _nan_unless(batch.sizes - 1)
         phi = np.maximum(0.0, phi - (rows - 1) * (cols - 1) / freedom)
         rows, cols = rows - (rows - 1) ** 2 / freedom, cols - (cols - 1) ** 2 / freedom
     return np.sqrt(phi / _nan_unless(np.minimum(rows, cols) - 1))
@@ -330,11 +349,6 @@ def _series(d: Values, power: float) -> Values:
     return value
 
 
-def _of(function: object, tables: Tables) -> Values:
-    values: Values = function.__wrapped__(tables)  # type: ignore[attr-defined]
-    return values
-
-
 def _g(batch: TableBatch) -> Values:
     return 2 * batch.totals.astype(np.float64) * mutual(batch)
 
@@ -360,6 +374,34 @@ def _nan_unless(positive: NDArray[np.float64]) -> Values:
     return np.where(positive > 0, positive, np.nan)
 
 
-def _p_value(statistic: Values, freedom: Values) -> Values:
+def _williams(batch: TableBatch) -> Values:
+    """Return G over Williams' q; where nothing can vary G is 0, and q is left out."""
+    rows = _inverse_shares(batch.row_margins, batch.row_offsets, batch.totals)
+    cols = _inverse_shares(batch.col_margins, batch.col_offsets, batch.totals)
+    bound = 6 * _nan_unless(batch.sizes) * _nan_unless(_freedom(batch))
+    return _g(batch) / (1 + np.nan_to_num((rows - 1) * (cols - 1) / bound))
+
+
+def _inverse_shares(margins: NDArray[Any], offsets: NDArray[np.int64], totals: NDArray[Any]) -> Values:
+    """Return the sum of N / a over the non-empty margins of each table."""
+    table = np.repeat(np.arange(len(totals)), np.diff(offsets))
+    held = margins > 0
+    shares = totals[table[held]] / margins[held]
+    return np.asarray(grouped_sum(shares.astype(np.float64), table[held], len(totals)))
+
+
+def _p_value(tables: Tables, statistic: Callable[[TableBatch], Values]) -> Values:
+    """Return the chance of a statistic as large, of weighted tables in effective rows."""
+    batch = tables.batch if isinstance(tables, Strata) else tables
+    values, freedom = statistic(batch), _freedom(batch)
+    if batch.n_effective is not None:
+        values = values * (batch.n_effective / np.where(batch.totals > 0, batch.totals, 1))
+    if isinstance(tables, Strata):
+        values, freedom = summed(tables, values), summed(tables, freedom)
+    return chance(np.where(empty(tables), np.nan, values), freedom)
+
+
+def chance(statistic: Values, freedom: Values) -> Values:
+    """Return P(chi squared >= statistic); 1 without degrees of freedom."""
     tail = special.chdtrc(np.where(freedom > 0, freedom, 1.0), statistic)
-    return np.where(freedom == 0, 1.0, tail)
+    return np.where((freedom == 0) & ~np.isnan(statistic), 1.0, tail)

@@ -205,6 +205,7 @@ def _line(table: ContingencyTable) -> TableBatch:
         col_offsets=np.array([0, 1]),
         totals=total,
         sums_match=table.sums_match,
+        n_effective=None if table.n_effective is None else np.array([table.n_effective]),
     )
 
 
@@ -222,6 +223,7 @@ def _all_cells(table: ContingencyTable, batch: TableBatch) -> TableBatch:
         col_offsets=batch.col_offsets,
         totals=batch.totals,
         sums_match=batch.sums_match,
+        n_effective=batch.n_effective,
     )
 
 

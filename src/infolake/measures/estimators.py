@@ -9,7 +9,12 @@ With an estimator other than "plug_in" the mutual information is H(X) + H(Y) - H
 whole joint table (`joint_estimators`): "james_stein" shrinks it once and takes all three from it,
 "panzeri_treves" counts the relevant bins of each row, "quadratic_extrapolation" splits it.
 
-Estimators other than "plug_in" are defined for counts, and refuse weighted tables.
+Of weighted tables "plug_in" takes the weights as they are. The others count as many rows as the weights
+are worth: n_i are the weights scaled to sum to Kish's effective number of rows N. That is right where a
+formula knows the rows by their number N alone (and K), and the natural extension where it is smooth in
+the n_i: psi and ln Gamma, the likelihood of a prior, the variance of a share. `EntropyEstimator.real`
+says so. Formulas that need whole n_i refuse weights: levels seen once or twice, (-1)**n, rows left out
+or drawn one by one.
 """
 
 from __future__ import annotations
@@ -60,6 +65,8 @@ class EntropyEstimator:
         level counts before any row.
     seed : int, optional
         Where rows are drawn.
+    real : bool
+        Whether the formula takes counts that are not whole, so that it serves weighted tables.
     """
 
     name: str
@@ -69,6 +76,7 @@ class EntropyEstimator:
     formula: Formula = field(repr=False)
     prior: Prior | None = None
     seed: int | None = None
+    real: bool = False
 
     def __call__(self, counts: Any, multiplicities: Any, support: int) -> float:
         """Return the entropy in nats; NaN where there are no counts.
@@ -129,12 +137,13 @@ def estimator(
     reference: str,
     prior: Prior | None = None,
     seed: int | None = None,
+    real: bool = False,
 ) -> Callable[[Formula], Formula]:
     """Register an entropy estimator under the name of its function, with its own defaults."""
 
     def register(formula: Formula) -> Formula:
         name = formula.__name__
-        _estimators[name] = EntropyEstimator(name, aliases, support, reference, formula, prior, seed)
+        _estimators[name] = EntropyEstimator(name, aliases, support, reference, formula, prior, seed, real)
         _aliases.update(dict.fromkeys((name, *aliases), name))
         return formula
 
@@ -209,7 +218,9 @@ def _checked(entry: EntropyEstimator, option: str, value: Any) -> Any:
     if option not in absent or (getattr(entry, option) == absent[option] and not _harmless(option, value)):
         own = [name for name, none in absent.items() if getattr(entry, name) != none]
         what = f"the entropy estimator {entry.name} has no option {printable(option)!r}"
-        raise UsageError(what, expected=" or ".join(own) or "no options")
+        having = [e.name for e in every() if option in absent and getattr(e, option) != absent[option]]
+        hint = "estimators that have it: " + ", ".join(having) if having else ""
+        raise UsageError(what, expected=" or ".join(own) or "no options", next=hint)
     right = {"support": _is_support, "prior": _is_prior, "seed": _is_whole}[option]
     if not right(value):
         expected = {
@@ -242,6 +253,17 @@ def _is_prior(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, int | float) and 0 < value < math.inf
 
 
+def check_weights(estimate: EntropyEstimator) -> None:
+    """Raise UsageError for an estimator that needs whole counts: weights are none."""
+    if not estimate.real:
+        raise UsageError(
+            f"the entropy estimator {estimate.name} needs numbers of rows, not weights",
+            expected="one of " + ", ".join(e.name for e in every() if e.real),
+            next="entropy='miller_madow'; where each weight is a number of rows, a table of its own: "
+            "il.ContingencyTable(table.array)",
+        )
+
+
 def every() -> tuple[EntropyEstimator, ...]:
     """Return all estimators, by name."""
     return tuple(_estimators[name] for name in sorted(_estimators))
@@ -251,7 +273,7 @@ def _sum(terms: Floats) -> float:
     return math.fsum(terms.tolist())
 
 
-@estimator("ml", "maximum_likelihood", "empirical", reference="Shannon 1948")
+@estimator("ml", "maximum_likelihood", "empirical", reference="Shannon 1948", real=True)
 def plug_in(n: Floats, m: Floats) -> float:
     """Return the entropy of the observed frequencies: sum of n/N ln(N/n)."""
     out = np.empty(1)
@@ -259,18 +281,19 @@ def plug_in(n: Floats, m: Floats) -> float:
     return float(out[0])
 
 
-@estimator("mm", support="observed", reference="Miller 1955")
+@estimator("mm", support="observed", reference="Miller 1955", real=True)
 def miller_madow(n: Floats, m: Floats, support: int) -> float:
-    """Return plug-in + (K - 1) / 2N."""
+    """Return plug-in + (K - 1) / 2N. Weighted: N is the effective number of rows."""
     return plug_in(n, m) + (support - 1) / (2 * _sum(n * m))
 
 
-@estimator("pt", support="table", reference="Panzeri & Treves 1996, Network 7")
+@estimator("pt", support="table", reference="Panzeri & Treves 1996, Network 7", real=True)
 def panzeri_treves(n: Floats, m: Floats, support: int) -> float:
     """Return plug-in + (R - 1) / 2N, R the relevant levels by Bayesian counting, at most K.
 
     For two columns, the rows are the stimuli s: I - (sum over s of (R_s - 1) - (R - 1)) / 2N, R_s and
-    R the relevant columns within row s and over all rows.
+    R the relevant columns within row s and over all rows. Weighted: N is the effective number of rows,
+    of which each s has its share of the weight.
     """
     return plug_in(n, m) + (relevant_levels(n, m, support) - 1) / (2 * _sum(n * m))
 
@@ -289,7 +312,7 @@ def quadratic_extrapolation(n: Floats, m: Floats, seed: int) -> float:
     """Return (8 H - 6 H_2 + H_4) / 3: the plug-in of all rows, of halves and of quarters of them.
 
     H_2 and H_4 are means over two halves and four quarters, split at random without replacement: the
-    limit for N without end of H + a/N + b/N**2.
+    limit for N without end of H + a/N + b/N**2. Not for weights: rows are drawn one by one.
     """
     parts = splits(np.repeat(n, m.astype(np.int64)).astype(np.int64), seed)
     sizes = np.array([part.sum() for part in parts], dtype=np.float64)
@@ -305,7 +328,10 @@ def _grouped(counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 @estimator("cs", reference="Chao & Shen 2003, Environ. Ecol. Stat. 10")
 def chao_shen(n: Floats, m: Floats) -> float:
-    """Return the coverage-adjusted, Horvitz-Thompson weighted entropy."""
+    """Return the coverage-adjusted, Horvitz-Thompson weighted entropy.
+
+    Not for weights: the coverage comes from the levels that one row has.
+    """
     N, singletons = _sum(n * m), _times(n, m, 1)
     if singletons == N:
         singletons -= 1
@@ -318,16 +344,19 @@ def _times(n: Floats, m: Floats, count: int) -> float:
     return _sum(m[n == count])
 
 
-@estimator(reference="Zhang 2012, Neural Comput. 24")
+@estimator(reference="Zhang 2012, Neural Comput. 24", real=True)
 def zhang(n: Floats, m: Floats) -> float:
-    """Return the sum of n/N (psi(N) - psi(n))."""
+    """Return the sum of n/N (psi(N) - psi(n)). Weighted: psi of the scaled weights."""
     N = _sum(n * m)
     return _sum(m * (n / N) * (special.digamma(N) - special.digamma(n)))
 
 
 @estimator("cwj", reference="Chao, Wang & Jost 2013, Methods Ecol. Evol. 4")
 def chao_wang_jost(n: Floats, m: Floats) -> float:
-    """Return Zhang's estimate and the part of the unseen levels, as a stable integral."""
+    """Return Zhang's estimate and the part of the unseen levels, as a stable integral.
+
+    Not for weights: the unseen levels are told from those that one row has, or two.
+    """
     N, once, twice = _sum(n * m), _times(n, m, 1), _times(n, m, 2)
     if once == 0 or (once == 1 and twice == 0):
         return zhang(n, m)
@@ -350,14 +379,17 @@ def _unseen(N: float, share: float) -> float:
 
 @estimator("grassberger88", reference="Grassberger 1988, Phys. Lett. A 128")
 def grassberger_1988(n: Floats, m: Floats) -> float:
-    """Return the sum of n/N (ln N - psi(n) - (-1)^n / (n + 1))."""
+    """Return the sum of n/N (ln N - psi(n) - (-1)^n / (n + 1)). Not for weights, for (-1)^n."""
     N = _sum(n * m)
     return _sum(m * (n / N) * (math.log(N) - special.digamma(n) - _sign(n) / (n + 1)))
 
 
 @estimator("grassberger", "grassberger03", reference="Grassberger 2003, arXiv physics/0307138")
 def grassberger_2003(n: Floats, m: Floats) -> float:
-    """Return the sum of n/N (ln N - G(n)), G(n) = psi(n) + (-1)^n/2 (psi((n+1)/2) - psi(n/2))."""
+    """Return the sum of n/N (ln N - G(n)), G(n) = psi(n) + (-1)^n/2 (psi((n+1)/2) - psi(n/2)).
+
+    Not for weights, for (-1)^n.
+    """
     N = _sum(n * m)
     halves = special.digamma((n + 1) / 2) - special.digamma(n / 2)
     return _sum(m * (n / N) * (math.log(N) - special.digamma(n) - 0.5 * _sign(n) * halves))
@@ -367,9 +399,12 @@ def _sign(n: Floats) -> Floats:
     return 1.0 - 2.0 * (n % 2)
 
 
-@estimator(support="table", reference="Bonachela, Hinrichsen & Muñoz 2008, J. Phys. A 41")
+@estimator(support="table", reference="Bonachela, Hinrichsen & Muñoz 2008, J. Phys. A 41", real=True)
 def bonachela(n: Floats, m: Floats, support: int) -> float:
-    """Return 1/(N + 2) times the sum of (n + 1)(psi(N + 3) - psi(n + 2)) over all K levels."""
+    """Return 1/(N + 2) times the sum of (n + 1)(psi(N + 3) - psi(n + 2)) over all K levels.
+
+    Weighted: psi of the scaled weights.
+    """
     n, m = _with_empty(n, m, support)
     N = _sum(n * m)
     return _sum(m * (n + 1) * (special.digamma(N + 3) - special.digamma(n + 2))) / (N + 2)
@@ -380,9 +415,12 @@ def _with_empty(n: Floats, m: Floats, support: int) -> tuple[Floats, Floats]:
     return np.concatenate([[0.0], n]), np.concatenate([[max(empty, 0.0)], m])
 
 
-@estimator("js_marginal", support="table", reference="Hausser & Strimmer 2009, JMLR 10")
+@estimator("js_marginal", support="table", reference="Hausser & Strimmer 2009, JMLR 10", real=True)
 def james_stein_marginal(n: Floats, m: Floats, support: int) -> float:
-    """Return the plug-in entropy of the frequencies shrunk towards 1/K, each entropy by itself."""
+    """Return the plug-in entropy of the frequencies shrunk towards 1/K, each entropy by itself.
+
+    Weighted: the variance of a share is that of the effective number of rows.
+    """
     return shrunk_entropy(n, m, support, shrinkage(n, m, support))
 
 
@@ -393,7 +431,8 @@ def shrunk_entropy(n: Floats, m: Floats, support: int, weight: float) -> float:
 
 
 def _entropy_of(p: Floats, m: Floats) -> float:
-    logs = np.where(p > 0.5, np.log1p(p - 1), np.log(np.where(p > 0, p, 1.0)))
+    held = np.where(p > 0, p, 1.0)
+    logs = np.where(p > 0.5, np.log1p(held - 1), np.log(held))
     return -_sum(m * p * logs)
 
 
@@ -408,11 +447,18 @@ def shrinkage(n: Floats, m: Floats, support: int) -> float:
     return min(1.0, max(0.0, _sum(m * p * (1 - p)) / (N - 1) / distance))
 
 
-@estimator("shrink", "js", support="table", reference="Hausser & Strimmer 2009, JMLR 10 (R: mi.shrink)")
+@estimator(
+    "shrink",
+    "js",
+    support="table",
+    reference="Hausser & Strimmer 2009, JMLR 10 (R: mi.shrink)",
+    real=True,
+)
 def james_stein(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of the frequencies shrunk towards 1/K.
 
     For two columns the joint table is shrunk once, and every entropy is that of the shrunk table.
+    Weighted: as `james_stein_marginal`.
     """
     return james_stein_marginal(n, m, support)
 
@@ -435,13 +481,17 @@ def _alpha(prior: Prior, N: float, support: int) -> float:
     support="table",
     prior="jeffreys",
     reference="Krichevsky & Trofimov 1981, IEEE Trans. Inf. Theory 27",
+    real=True,
 )
 def dirichlet(n: Floats, m: Floats, support: int, prior: Prior) -> float:
-    """Return the plug-in entropy of n + alpha, alpha the prior count of every level."""
+    """Return the plug-in entropy of n + alpha, alpha the prior count of every level.
+
+    Weighted: n are the scaled weights, so that they stand against the prior as the effective rows do.
+    """
     return _dirichlet(n, m, support, prior)
 
 
-@estimator("laplace", support="table", reference="Holste, Große & Herzel 1998, J. Phys. A 31")
+@estimator("laplace", support="table", reference="Holste, Große & Herzel 1998, J. Phys. A 31", real=True)
 def dirichlet_laplace(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + 1."""
     return _dirichlet(n, m, support, "laplace")
@@ -453,21 +503,25 @@ def dirichlet_laplace(n: Floats, m: Floats, support: int) -> float:
     "dirichlet_perks",
     support="table",
     reference="Schürmann & Grassberger 1996, Chaos 6",
+    real=True,
 )
 def dirichlet_schurmann_grassberger(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + 1/K."""
     return _dirichlet(n, m, support, "perks")
 
 
-@estimator("minimax", support="table", reference="Trybula 1958, Ann. Math. Stat. 29")
+@estimator("minimax", support="table", reference="Trybula 1958, Ann. Math. Stat. 29", real=True)
 def dirichlet_minimax(n: Floats, m: Floats, support: int) -> float:
     """Return the plug-in entropy of n + sqrt(N)/K."""
     return _dirichlet(n, m, support, "minimax")
 
 
-@estimator(support="table", prior="jeffreys", reference="Wolpert & Wolf 1995, Phys. Rev. E 52")
+@estimator(support="table", prior="jeffreys", reference="Wolpert & Wolf 1995, Phys. Rev. E 52", real=True)
 def dirichlet_posterior_mean(n: Floats, m: Floats, support: int, prior: Prior) -> float:
-    """Return the mean entropy of the Dirichlet posterior with the prior count alpha of every level."""
+    """Return the mean entropy of the Dirichlet posterior with the prior count alpha of every level.
+
+    Weighted: the likelihood is that of the scaled weights, worth the effective number of rows.
+    """
     return _posterior_mean(n, m, support, _alpha(prior, _sum(n * m), support))
 
 
@@ -481,7 +535,8 @@ def _posterior_mean(n: Floats, m: Floats, support: int, alpha: float) -> float:
 def jackknife(n: Floats, m: Floats) -> float:
     """Return N H - (N - 1)/N times the sum of n H(without one row of that level).
 
-    Equal to g(N) minus the mean of g(n) over the rows, g(n) = n ln n - (n - 1) ln(n - 1).
+    Equal to g(N) minus the mean of g(n) over the rows, g(n) = n ln n - (n - 1) ln(n - 1). Not for
+    weights: those of the rows left out are not known.
     """
     N = _sum(n * m)
     return _sum(m * (n / N) * (_step(np.array([N])) - _step(n)))
@@ -494,16 +549,22 @@ def _step(n: Floats) -> Floats:
 
 @estimator(reference="Nemenman, Bialek & de Ruyter van Steveninck 2004, Phys. Rev. E 69 (asymptotic)")
 def ansb(n: Floats, m: Floats) -> float:
-    """Return (gamma - ln 2) + 2 ln N - psi(N - K), for N much smaller than the alphabet; NaN if N = K."""
+    """Return (gamma - ln 2) + 2 ln N - psi(N - K), for N much smaller than the alphabet; NaN if N = K.
+
+    Not for weights: N - K are the rows that met a level again.
+    """
     N, K = _sum(n * m), _sum(m)
     if N == K:
         return math.nan
     return float(np.euler_gamma - math.log(2) + 2 * math.log(N) - special.digamma(N - K))
 
 
-@estimator(support="table", reference="Nemenman, Shafee & Bialek 2002, NIPS 14")
+@estimator(support="table", reference="Nemenman, Shafee & Bialek 2002, NIPS 14", real=True)
 def nsb(n: Floats, m: Floats, support: int) -> float:
-    """Return the posterior mean entropy under a prior that is nearly flat in the entropy."""
+    """Return the posterior mean entropy under a prior that is nearly flat in the entropy.
+
+    Weighted: the likelihood is that of the scaled weights, worth the effective number of rows.
+    """
     if support <= 1:
         return 0.0
     grid = np.linspace(-60.0, 60.0, 1201)

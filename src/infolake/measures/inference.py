@@ -1,8 +1,8 @@
 """p-values of independence, from the table alone, and their corrections for many pairs.
 
 Tables come one at a time, in batches, or in strata; of strata, statistics and degrees of freedom add.
-A weighted table counts as Kish's effective number of rows, (sum of weights)**2 / (sum of squared
-weights), where it is given.
+A weighted table, or stratum, counts as Kish's effective number of rows, (sum of weights)**2 / (sum of
+squared weights), where it knows it or it is given.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from infolake.errors import UsageError
 from infolake.measures import catalogue, sampling
+from infolake.measures.association import chance
 from infolake.measures.catalogue import Tables, Values, checked
 from infolake.measures.resampling import Resampling, flat, parts, rows, tables_of
 from infolake.tables import ContingencyTable
 
-TESTS = ("g", "chi_squared", "permutation")
+TESTS = ("g", "g_williams", "chi_squared", "permutation")
+ASYMPTOTIC = TESTS[:-1]
 CORRECTIONS = ("bh", "by", "bonferroni", "holm")
 MAX_SHUFFLED = 10**10
 DRAWN_CELLS = 2**22  # cells drawn at a time
@@ -36,13 +37,15 @@ def asymptotic_p_values(tables: Tables, test: str = "g", n_effective: Values | N
     ----------
     tables : TableBatch or Strata
         Degrees of freedom count non-empty rows and columns, per stratum.
-    test : {"g", "chi_squared"}
+    test : {"g", "g_williams", "chi_squared"}
+        "g_williams" is G with Williams' correction, for expected counts of about 5 to 10: see
+        `g_p_value`.
     n_effective : ndarray of float, shape (B,), optional
-        Kish's number of rows of weighted tables: the statistic is scaled to it.
+        Kish's number of rows of weighted tables that do not know it: the statistic is scaled to it.
 
     References
     ----------
-    Wilks 1935; Pearson 1900.
+    Wilks 1935; Williams 1976; Pearson 1900.
 
     Examples
     --------
@@ -50,14 +53,13 @@ def asymptotic_p_values(tables: Tables, test: str = "g", n_effective: Values | N
     >>> asymptotic_p_values(batch).round(6), asymptotic_p_values(batch, "chi_squared").round(6)
     (array([0.250467]), array([0.249352]))
     """
-    name = {"g": "g_statistic", "chi_squared": "chi_squared"}[checked("test", test, ("g", "chi_squared"))]
+    chi = checked("test", test, ASYMPTOTIC) == "chi_squared"
+    options = {"williams": test == "g_williams"}
     if n_effective is None:
-        return catalogue.get(f"{'g' if test == 'g' else test}_p_value").evaluate(tables)
+        return catalogue.get("chi_squared_p_value" if chi else "g_p_value").evaluate(tables, **options)
     scale = np.asarray(n_effective, dtype=np.float64) / rows(tables)
-    statistic = catalogue.get(name).evaluate(tables) * scale
-    freedom = catalogue.get("degrees_of_freedom").evaluate(tables)
-    tail = special.chdtrc(np.where(freedom > 0, freedom, 1.0), statistic)
-    return np.where(freedom == 0, 1.0, tail)
+    statistic = catalogue.get("chi_squared" if chi else "g_statistic").evaluate(tables, **options) * scale
+    return chance(statistic, catalogue.get("degrees_of_freedom").evaluate(tables))
 
 
 def permutation_p_values(

@@ -304,7 +304,7 @@ def confidence_interval(
     permutations, seed : int
         Resamples and seed of the bootstrap.
     n_effective : float, optional
-        Kish's number of rows of a weighted table.
+        Kish's number of rows of a weighted table; default that of the table, if it knows it.
     **options
         Keywords of the measure: ``base``, ``average``, ``entropy``, ...
 
@@ -320,7 +320,8 @@ def confidence_interval(
     (0.1412, 0.2363, 0.0243)
     """
     chosen, tables = catalogue.get(measure, per_cell=False), tables_of(table)
-    size = None if n_effective is None else np.array([float(n_effective)])
+    known = table.n_effective if n_effective is None else n_effective
+    size = None if known is None else np.array([float(known)])
     if checked("method", method, INTERVALS) == "delta":
         errors = standard_errors(tables, chosen, options, size)
         found = delta_interval(chosen.evaluate(tables, **options), errors, level)

@@ -2,6 +2,8 @@
 
 Most estimators see one column, or one pair of columns, at a time. Three see the joint table: what they
 return for "x", "y" and "xy" belongs together, and MI is H(X) + H(Y) - H(X,Y) of these.
+
+Weights are scaled to sum to the table's effective number of rows, by one factor for cells and margins.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ Values = NDArray[np.float64]
 Parts = dict[str, Values]  # "x", "y", "xy"; and "mutual" where it is not their difference
 Grouped = tuple[NDArray[Any], NDArray[Any]]  # distinct counts and how often each occurs
 
+NEARLY_WHOLE = 1e-12  # scaled weights this close to a whole number are equal weights, but for rounding
+
 
 def mutual(batch: TableBatch, estimate: EntropyEstimator) -> Values:
     """Return the estimated MI of each table."""
@@ -37,28 +41,46 @@ def entropy(batch: TableBatch, which: str, estimate: EntropyEstimator) -> Values
         return plug_in.entropy(batch, which)
     if estimate.name in JOINT:
         return _parts(batch, estimate)[which]
-    _refuse_weights(batch, estimate)
     values: Values = batch.cached(f"estimate {which} {estimate.key}", lambda: _alone(batch, which, estimate))
     return values
 
 
 def _parts(batch: TableBatch, estimate: EntropyEstimator) -> Parts:
-    _refuse_weights(batch, estimate)
     if estimate.name not in JOINT:
         return {which: entropy(batch, which, estimate) for which in ("x", "y", "xy")}
     parts: Parts = batch.cached(f"parts {estimate.key}", lambda: JOINT[estimate.name](batch, estimate))
     return parts
 
 
-def _refuse_weights(batch: TableBatch, estimate: EntropyEstimator) -> None:
-    if batch.weighted:
-        what = f"the entropy estimator {estimate.name} is defined for counts, not for weights"
-        raise UsageError(what, next="entropy='plug_in'")
+def _effective(batch: TableBatch, which: str, estimate: EntropyEstimator) -> tuple[NDArray[Any], Any]:
+    """Return the counts of "x", "y" or "xy" in (effective) rows, and where each table starts."""
+    values, offsets = plug_in.counted(batch)[which]
+    factors = _factors(batch, estimate)
+    if factors is None:
+        return values, offsets
+    rows = values * np.repeat(factors, np.diff(offsets))
+    whole = np.rint(rows)
+    return np.where(np.abs(rows - whole) <= NEARLY_WHOLE * rows, whole, rows), offsets
+
+
+def _factors(batch: TableBatch, estimate: EntropyEstimator) -> Values | None:
+    """Return per table the rows that a weight of 1 is worth; None where counts are numbers of rows."""
+    if batch.n_effective is None and not batch.weighted:
+        return None
+    estimators.check_weights(estimate)
+    held = batch.totals > 0
+    if batch.n_effective is None or np.isnan(batch.n_effective[held]).any():
+        raise UsageError(
+            f"the entropy estimator {estimate.name} must know how many rows the weights are worth",
+            next="il.ContingencyTable(..., n_effective=...); tables of counts made with weights=... know it, "
+            "parts of them do not: condition with il.score(..., given=...)",
+        )
+    return np.divide(batch.n_effective, batch.totals, where=held, out=np.ones(len(batch)))
 
 
 def _alone(batch: TableBatch, which: str, estimate: EntropyEstimator) -> Values:
     known: dict[Any, float] = {}
-    values, offsets = plug_in.counted(batch)[which]
+    values, offsets = _effective(batch, which, estimate)
     segments = zip(offsets[:-1].tolist(), offsets[1:].tolist(), _supports(batch, estimate), strict=True)
     return np.array([_estimated(estimate, _grouped(values[a:b]), K[which], known) for a, b, K in segments])
 
@@ -84,8 +106,8 @@ def _estimated(estimate: EntropyEstimator, counts: Grouped, support: int, known:
     return known[key]
 
 
-def _per_table(batch: TableBatch) -> Iterator[dict[str, NDArray[Any]]]:
-    parts = plug_in.counted(batch)
+def _per_table(batch: TableBatch, estimate: EntropyEstimator) -> Iterator[dict[str, NDArray[Any]]]:
+    parts = {which: _effective(batch, which, estimate) for which in ("x", "y", "xy")}
     for t in range(len(batch)):
         yield {which: values[offsets[t] : offsets[t + 1]] for which, (values, offsets) in parts.items()}
 
@@ -93,7 +115,7 @@ def _per_table(batch: TableBatch) -> Iterator[dict[str, NDArray[Any]]]:
 def _james_stein(batch: TableBatch, estimate: EntropyEstimator) -> Parts:
     found = [
         _shrunk({which: _grouped(v) for which, v in counts.items()}, support)
-        for counts, support in zip(_per_table(batch), _supports(batch, estimate), strict=True)
+        for counts, support in zip(_per_table(batch, estimate), _supports(batch, estimate), strict=True)
     ]
     return {which: np.array([parts[which] for parts in found]) for which in ("x", "y", "xy")}
 
@@ -109,12 +131,13 @@ def _shrunk(counts: dict[str, Grouped], support: dict[str, int]) -> dict[str, fl
 def _panzeri_treves(batch: TableBatch, estimate: EntropyEstimator) -> Parts:
     """Return H(X) and H(Y) with their bias, and H(X,Y) as H(X) + H(Y|X): I = H(Y) - H(Y|X)."""
     x, y = (_alone(batch, which, estimate) for which in ("x", "y"))
-    excess = _relevant(batch, [K["y"] for K in _supports(batch, estimate)])
-    size = np.where(batch.totals > 0, batch.totals, np.nan)
+    cells = _effective(batch, "xy", estimate)[0]
+    excess = _relevant(batch, cells, [K["y"] for K in _supports(batch, estimate)])
+    size = np.where(batch.totals > 0, batch.sizes, np.nan)
     return {"x": x, "y": y, "xy": x + (plug_in.equivocation(batch, "x") + excess / (2 * size))}
 
 
-def _relevant(batch: TableBatch, supports: list[int]) -> Values:
+def _relevant(batch: TableBatch, cells: NDArray[Any], supports: list[int]) -> Values:
     """Return per table the sum over its rows of the relevant columns less one."""
     row = batch.row_offsets[batch.table_of_cell] + batch.rows
     starts = np.flatnonzero(np.diff(row, prepend=-1))
@@ -122,14 +145,15 @@ def _relevant(batch: TableBatch, supports: list[int]) -> Values:
     ends = np.append(starts, len(row))[1:]
     out = np.zeros(len(batch))
     for t, a, b in zip(tables.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        n, m = (v.astype(np.float64) for v in _grouped(batch.cells[a:b]))
-        out[t] += estimators.relevant_levels(n, m, supports[t]) - 1
+        n, m = (v.astype(np.float64) for v in _grouped(cells[a:b]))
+        out[t] += estimators.relevant_levels(n, m, supports[t]) - 1 if len(n) else 0
     return out
 
 
 def _quadratic(batch: TableBatch, estimate: EntropyEstimator) -> Parts:
     seed = int(estimate.seed or 0)
-    drawn = [part for counts in _per_table(batch) for part in estimators.splits(counts["xy"], seed)]
+    counts = _per_table(batch, estimate)
+    drawn = [part for own in counts for part in estimators.splits(own["xy"], seed)]
     parts = _replicas(batch, drawn, 7)
     shares = parts.totals / np.repeat(np.where(batch.totals > 0, batch.totals, np.nan), 7)
 

@@ -201,6 +201,7 @@ def _joined(table: ContingencyTable, sizes: Sequence[int]) -> ContingencyTable:
         counts,
         levels=[range(n) for _, n in parts],
         columns=[f"v{i}" for i in range(len(parts))],
+        n_effective=table.n_effective,
     )
 
 

@@ -23,6 +23,7 @@ from infolake.summaries.cells import (
     Sparse,
     aligned,
     amounts,
+    effective_numbers,
     grouped,
     layout,
     realigned,
@@ -281,7 +282,16 @@ class JointCounts:
             labels = [label[: len(s.values)] for label, s in zip(labels, levels, strict=True)]
         part = grouped(part.codes, part.values, sizes)
         counts = amounts(self.channels, part.values)
-        return ContingencyTable.from_cells(tuple(part.codes.T), counts, levels=labels, columns=columns)
+        return ContingencyTable.from_cells(
+            tuple(part.codes.T), counts, levels=labels, columns=columns, n_effective=self._effective(part)
+        )
+
+    def _effective(self, part: Sparse) -> float | None:
+        """Return Kish's effective number of rows of all cells together, where rows carry weights."""
+        if not self.weighted:
+            return None
+        sums = part.values.sum(axis=1, keepdims=True)
+        return float(effective_numbers(self.channels, sums)[0])
 
     def _marginal(self, numbers: list[int]) -> Sparse:
         group = self.group_of(numbers)

@@ -59,6 +59,8 @@ def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]], missing: 
         kept = (cells.rows < values[cells.table, 0]) & (cells.cols < values[cells.table, 1])
         sizes = values
     offsets = np.concatenate([[0], np.cumsum(np.bincount(cells.table[kept], minlength=len(numbers)))])
+    used, left = (_sums(counts, cells, chosen, len(numbers)) for chosen in (kept, ~kept))
+    effective = effective_numbers(counts.channels, used) if counts.weighted else None
     batch = TableBatch.from_cells(
         amounts(counts.channels, cells.values[:, kept]),
         cells.rows[kept],
@@ -66,9 +68,8 @@ def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]], missing: 
         offsets.astype(np.int64),
         np.ascontiguousarray(sizes[:, 0]),
         np.ascontiguousarray(sizes[:, 1]),
+        effective,
     )
-    used, left = (_sums(counts, cells, chosen, len(numbers)) for chosen in (kept, ~kept))
-    effective = effective_numbers(counts.channels, used) if counts.weighted else None
     return PairTables(batch, amounts(counts.channels, left), effective)
 
 
@@ -208,7 +209,10 @@ def strata_tables(
     sizes = np.array([[counts.layout.sizes[counts.request.number(c)] for c in xy] for xy in pairs], np.int64)
     offsets = np.concatenate([first, [len(number)]]).astype(np.int64)
     amount = amounts(counts.channels, cells.values)
-    batch = TableBatch.from_cells(amount, cells.rows, cells.cols, offsets, sizes[pair, 0], sizes[pair, 1])
+    own = effective_numbers(counts.channels, _runs(cells.values, first)) if counts.weighted else None
+    batch = TableBatch.from_cells(
+        amount, cells.rows, cells.cols, offsets, sizes[pair, 0], sizes[pair, 1], own
+    )
     left = _totals(parts, [~k for k in kept])
     effective = effective_numbers(counts.channels, _totals(parts, kept)) if counts.weighted else None
     return StrataTables(batch, pair, amounts(counts.channels, left), effective)
@@ -249,6 +253,11 @@ def _strata_cells(
     return _Listed(
         np.concatenate(tables), np.concatenate(rows), np.concatenate(cols), np.concatenate(values, axis=1)
     )
+
+
+def _runs(values: Array, starts: Array) -> Array:
+    """Return the exact sum of the values of each run of cells, (channels, runs)."""
+    return np.add.reduceat(values, starts, axis=1) if len(starts) else values
 
 
 def _totals(parts: list[Sparse], chosen: list[Array]) -> Array:
