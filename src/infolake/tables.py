@@ -773,12 +773,18 @@ class TableBatch:
     @property
     def n_rows_nonempty(self) -> NDArray[np.int64]:
         """Per table, the number of rows that hold a count."""
-        return _nonempty(self.row_margins, self.row_offsets)
+        found: NDArray[np.int64] = self.cached(
+            "n_rows_nonempty", lambda: _nonempty(self.row_margins, self.row_offsets)
+        )
+        return found
 
     @property
     def n_cols_nonempty(self) -> NDArray[np.int64]:
         """Per table, the number of columns that hold a count."""
-        return _nonempty(self.col_margins, self.col_offsets)
+        found: NDArray[np.int64] = self.cached(
+            "n_cols_nonempty", lambda: _nonempty(self.col_margins, self.col_offsets)
+        )
+        return found
 
     @property
     def table_of_cell(self) -> NDArray[np.int64]:

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from infolake import packing
 from infolake.errors import CountOverflowError, LedgerError, UnknownColumnError, UsageError, WeightError
 from infolake.packing import Groups
-from infolake.summaries import cells, tally
+from infolake.summaries import cells, pair_tables, tally
 from infolake.summaries.counting import LeafCounter
 from infolake.summaries.joint_counts import JointCounts, add
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
+from infolake.tables import BATCH_ARRAYS
 from strategies import cells_of, columns, count_piece, groups, planned, splits, tables, tallied, values_of
 
 WEIGHTS = {
@@ -409,6 +410,26 @@ def test_batches_of_tables_equal_tables(table: pa.Table, data: st.DataObject) ->
             assert found.batch.cells[chosen].tolist() == values.tolist()
             assert found.batch.totals[number] == one.total
             assert found.n_missing[number] == table.num_rows - one.total
+
+
+@given(table=tables(min_columns=3, max_columns=4), data=st.data())
+def test_dense_tables_are_read_as_any_others(table: pa.Table, data: st.DataObject) -> None:
+    """The quick way through dense counts has its twin: the way through all cells as a list."""
+    wanted = data.draw(st.sampled_from(["pairs", [("c0", "c1"), ("c2", "c0")]]))
+    counts = count_piece(planned(table, wanted), table)
+    known = [pair for x, y in counts.groups for pair in ((x, y), (y, x))]
+    pairs = data.draw(st.lists(st.sampled_from(known), min_size=1))
+    numbers = np.array([[counts.request.number(c) for c in pair] for pair in pairs])
+    where = pair_tables._groups(counts, numbers)
+    for missing in ("pairwise", "level"):
+        quick = pair_tables._dense_tables(counts, numbers, where, missing)
+        slow = pair_tables._listed_tables(counts, numbers, where, missing)
+        for name in BATCH_ARRAYS:
+            one, other = getattr(quick.batch, name), getattr(slow.batch, name)
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other), name
+        assert np.array_equal(quick.n_missing, slow.n_missing)
+        assert quick.n_effective is None is slow.n_effective
 
 
 @given(table=tables(min_columns=3, max_columns=3))

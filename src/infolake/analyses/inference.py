@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,25 @@ def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of columns, as numbers of columns (n, 2), and the columns that are given."""
+
+    columns: Sequence[str]
+    numbers: Array
+    given: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> list[tuple[str, ...]]:
+        """The names of each pair, then of what is given."""
+        return [(self.columns[x], self.columns[y], *self.given) for x, y in self.numbers.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
 class Scored:
-    """Tables with the names that seed them, their effective numbers of rows, and their scores."""
+    """Tables with the pairs that seed them, their effective numbers of rows, and their scores."""
 
     tables: TableBatch | Strata
-    names: Sequence[tuple[str, ...]]
+    pairs: Pairs
     n_effective: Array | None
     values: dict[str, Array]
 
@@ -106,7 +121,7 @@ def _p_values(asked: Inference, scored: Scored) -> Array:
         return inference.asymptotic_p_values(scored.tables, str(asked.p_values))
     if scored.n_effective is not None:
         raise UsageError("rows that carry weights cannot be shuffled", next='p_values="g"')
-    return inference.permutation_p_values(scored.tables, scored.names, _resampling(asked))
+    return inference.permutation_p_values(scored.tables, scored.pairs.names, _resampling(asked))
 
 
 def _resampling(asked: Inference) -> Resampling:
@@ -120,7 +135,7 @@ def _intervals(
     if asked.intervals == "bootstrap":
         draws = _resampling(asked)
         return intervals.bootstrap_intervals(
-            tables, measures, options, scored.names, draws, level=asked.level, n_effective=n
+            tables, measures, options, scored.pairs.names, draws, level=asked.level, n_effective=n
         )
     errors = [intervals.standard_errors(tables, m, options, n) for m in measures]
     return [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infolake.analyses.inference import Inference, Scored, inferred
+from infolake.analyses.inference import Inference, Pairs, Scored, inferred
 from infolake.analyses.inference import units as inference_units
 from infolake.encoding.kept import level_limits
 from infolake.errors import UsageError, nearest, printable
@@ -128,10 +128,9 @@ def score(
     policy = missing if missing in ("pairwise", "level") else "pairwise"
     frames = []
     for counts, scope in _counted(data, columns, target, conditions, missing, details):
-        pairs = _pairs(counts, scope, target, conditions)
-        tables = _tables(counts, pairs, conditions, policy)
-        names = [(*pair, *conditions) for pair in pairs] if conditions else pairs
-        frames.append(_frame(names, tables, chosen, {"base": base, "entropy": estimate}, asked))
+        pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
+        tables = _tables(counts, pairs, policy)
+        frames.append(_frame(pairs, tables, chosen, {"base": base, "entropy": estimate}, asked))
     return frames[0] if len(frames) == 1 else _joined(frames, chosen[0], asked)
 
 
@@ -281,36 +280,42 @@ def _conditional_groups(
     if columns is None or weights not in columns:
         wanted.discard(str(weights))
     names = [c for c in known if c in wanted and c not in conditions]
-    return [(*pair, *conditions) for pair in _all_pairs(names, target)]
+    last = None if target is None else names.index(target)
+    return [(names[x], names[y], *conditions) for x, y in _all_pairs(len(names), last).tolist()]
 
 
-def _all_pairs(names: Sequence[str], target: str | None) -> list[tuple[str, str]]:
-    if target is not None:
-        return [(x, target) for x in names if x != target]
-    return [(x, y) for i, x in enumerate(names) for y in names[i + 1 :]]
+def _all_pairs(n: int, target: int | None) -> Array:
+    """Return the pairs of n columns, x before y; or all others with the target as y."""
+    if target is None:
+        return np.stack(np.triu_indices(n, 1), axis=1)
+    others = np.delete(np.arange(n), target)
+    return np.stack([others, np.full(len(others), target)], axis=1)
 
 
 def _pairs(
     counts: JointCounts, columns: Sequence[str] | None, target: str | None, conditions: tuple[str, ...]
-) -> list[tuple[str, str]]:
-    """Return the pairs to score, x before y in schema order, the target last."""
+) -> Array:
+    """Return the pairs to score as numbers of columns, x before y in schema order, the target last."""
     for name in (*(columns or ()), *([target] if target else []), *conditions):
         counts.request.number(name)
     wanted = set(counts.columns if columns is None else columns) - set(conditions)
     names = [c for c in counts.columns if c in wanted or c == target]
-    pairs = _all_pairs(names, target)
+    chosen = np.array([counts.request.number(c) for c in names], np.int64)
+    pairs = chosen[_all_pairs(len(names), None if target is None else names.index(target))]
     if columns is None and counts.request.groups.kind != "pairs":
         held = _held(counts, conditions)
-        pairs = [(x, y) for x, y in pairs if frozenset((x, y)) in held]
-    if not pairs:
+        pairs = pairs[[frozenset(pair) in held for pair in pairs.tolist()]]
+    if not len(pairs):
         raise UsageError("there is no pair of columns to score", found=f"columns: {printable(names)}")
     return pairs
 
 
-def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[str]]:
+def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[int]]:
     """Return the pairs that some counted group holds, together with the conditions."""
-    needed = set(conditions)
-    groups = [set(g) for g in counts.groups if needed <= set(g)]
+    needed = {counts.request.number(c) for c in conditions}
+    rows = counts.request.groups.index.tolist()
+    every = [{c for c in row if c < len(counts.columns)} for row in rows]
+    groups = [g for g in every if needed <= g]
     return {frozenset((x, y)) for g in groups for x in g - needed for y in g - needed if x != y}
 
 
@@ -330,12 +335,10 @@ class _Tables:
     certificate: Certificate | None
 
 
-def _tables(
-    counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str
-) -> _Tables:
-    if conditions:
-        return _conditional_tables(counts, pairs, conditions, missing)
-    found = counts.batch(pairs, missing)
+def _tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
+    if pairs.given:
+        return _conditional_tables(counts, pairs, missing)
+    found = counts.batch(pairs.numbers, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
     freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
     certificate = Certificate(found.batch, pair_buckets(counts, pairs, found.batch)) if counts.kept else None
@@ -343,11 +346,9 @@ def _tables(
     return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, freedom, certificate)
 
 
-def _conditional_tables(
-    counts: JointCounts, pairs: list[tuple[str, str]], conditions: tuple[str, ...], missing: str
-) -> _Tables:
-    found = counts.strata(pairs, conditions, missing)
-    batch, group, n = found.batch, found.groups, len(pairs)
+def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
+    found = counts.strata([(x, y) for x, y, *_ in pairs.names], pairs.given, missing)
+    batch, group, n = found.batch, found.groups, len(pairs.numbers)
     rows, cols = batch.n_rows_nonempty, batch.n_cols_nonempty
     freedom = grouped_sum(np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0), group, n)
     totals = grouped_sum(batch.totals, group, n)
@@ -361,7 +362,7 @@ def _conditional_tables(
 
 
 def _frame(
-    names: Sequence[tuple[str, ...]],
+    pairs: Pairs,
     found: _Tables,
     measures: list[catalogue.Measure],
     options: dict[str, Any],
@@ -369,12 +370,7 @@ def _frame(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    columns: dict[str, Any] = {
-        "x": [name[0] for name in names],
-        "y": [name[1] for name in names],
-        "n": found.n,
-        "n_missing": found.n_missing,
-    }
+    columns: dict[str, Any] = {"n": found.n, "n_missing": found.n_missing}
     with np.errstate(invalid="ignore", divide="ignore"):
         effective = found.n.astype(np.float64)
         if found.n_effective is not None:
@@ -386,11 +382,12 @@ def _frame(
                 columns |= {f"{measure.name}_{end}": v for end, v in zip(CERTIFIED, ends, strict=True)}
         columns["bias"] = found.freedom / (2 * effective) / catalogue.log_base(options["base"])
         columns["thin"] = ~(effective / found.cells >= THIN)
-        scored = Scored(found.tables, names, found.n_effective, columns)
+        scored = Scored(found.tables, pairs, found.n_effective, columns)
         columns |= inferred(asked, scored, measures, options)
-    frame = pd.DataFrame(columns)
-    order = _order(frame[measures[0].name].to_numpy(), measures[0].best)
-    frame = frame.iloc[order].reset_index(drop=True)
+    order = _order(columns[measures[0].name], measures[0].best)
+    names = pd.Series(list(pairs.columns))
+    sides = {side: names.array.take(pairs.numbers[order, k]) for k, side in enumerate("xy")}
+    frame = pd.DataFrame(sides | {name: values[order] for name, values in columns.items()}, copy=False)
     unit = catalogue.unit_name(options["base"])
     units = {m.name: unit if m.unit == "information" else "" for m in measures}
     if found.certificate is not None:

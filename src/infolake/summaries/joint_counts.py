@@ -317,8 +317,8 @@ class JointCounts:
         lengths = (index[found] < len(self.columns)).sum(axis=1)
         return int(found[np.argmin(lengths)])
 
-    def batch(self, pairs: Sequence[tuple[str, str]], missing: str = "pairwise") -> PairTables:
-        """Return the tables of many pairs of columns as arrays; see :class:`PairTables`."""
+    def batch(self, pairs: Sequence[tuple[str, str]] | Array, missing: str = "pairwise") -> PairTables:
+        """Return the tables of many pairs of columns (names or numbers); see :class:`PairTables`."""
         from infolake.summaries.pair_tables import pair_tables
 
         check_policy(missing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infolake.summaries.cells import Sparse, amounts, effective_numbers, grouped, row_keys, to_sparse
+from infolake.summaries.cells import COUNT, Sparse, amounts, effective_numbers, grouped, row_keys, to_sparse
 from infolake.tables import TableBatch
 
 if TYPE_CHECKING:
@@ -47,10 +47,41 @@ class _Listed:
     values: Array
 
 
-def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]], missing: str) -> PairTables:
-    """Read the tables of ``pairs`` off ``counts``."""
-    numbers = _numbers(counts, pairs)
+def pair_tables(counts: JointCounts, pairs: Sequence[tuple[str, str]] | Array, missing: str) -> PairTables:
+    """Read the tables of ``pairs`` (names, or numbers of columns) off ``counts``."""
+    numbers = pairs if isinstance(pairs, np.ndarray) else _numbers(counts, pairs)
     groups = _groups(counts, numbers)
+    if counts.channels == COUNT and (groups >= 0).all() and counts.layout.dense[groups].all():
+        return _dense_tables(counts, numbers, groups, missing)
+    return _listed_tables(counts, numbers, groups, missing)
+
+
+def _dense_tables(counts: JointCounts, numbers: Array, groups: Array, missing: str) -> PairTables:
+    """Read tables that are all dense, and count rows."""
+    from infolake.summaries.dense_pairs import count_cells, list_cells
+
+    index = counts.request.groups.index[groups, :2]
+    levels = counts.layout.sizes
+    if missing == "pairwise":
+        levels = np.array([len(s.values) for s in counts.level_sets], np.int64)
+    source = (counts.dense[0], counts.layout.offsets[groups], counts.layout.sizes[index], levels[index])
+    n_cells, left, totals = (np.zeros(len(numbers), np.int64) for _ in range(3))
+    count_cells(*source, n_cells, left)
+    offsets, *starts = (_starts(sizes) for sizes in (n_cells, *levels[numbers].T))
+    cells, rows, cols = (np.empty(int(offsets[-1]), np.int64) for _ in range(3))
+    margins = tuple(np.zeros(int(s[-1]), np.int64) for s in starts)
+    turned = index[:, 0] != numbers[:, 0]
+    list_cells(*source, turned, offsets, cells, rows, cols, margins, tuple(starts), totals)
+    batch = TableBatch(cells, rows, cols, offsets, margins[0], starts[0], margins[1], starts[1], totals)
+    return PairTables(batch, left, None)
+
+
+def _starts(sizes: Array) -> Array:
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _listed_tables(counts: JointCounts, numbers: Array, groups: Array, missing: str) -> PairTables:
+    """Read tables of any kind."""
     cells = _sorted(_gather(counts, numbers, groups))
     sizes = counts.layout.sizes[numbers]
     values = np.array([len(s.values) for s in counts.level_sets], np.int64)[numbers]
@@ -88,11 +119,14 @@ def _groups(counts: JointCounts, numbers: Array) -> Array:
     """Return the counted group of each pair; -1 where only a larger group holds it."""
     index = counts.request.groups.index
     n = len(counts.columns)
+    wanted = np.sort(numbers, axis=1)
+    if counts.request.groups.kind == "pairs":
+        first, second = wanted.T
+        return np.asarray(first * (2 * n - first - 1) // 2 + second - first - 1)
     two = np.flatnonzero((index < n).sum(axis=1) == 2)
     held = np.sort(index[two], axis=1)[:, :2]
     keys = held[:, 0] * n + held[:, 1]
     order = np.argsort(keys, kind="stable")
-    wanted = np.sort(numbers, axis=1)
     wanted_keys = wanted[:, 0] * n + wanted[:, 1]
     if not len(keys):
         return np.full(len(numbers), -1, np.int64)
