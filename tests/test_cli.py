@@ -123,7 +123,17 @@ def test_a_job_asks_for_p_values_and_intervals(data):
     measures = ["mutual_information", "adjusted_mutual_information"]
     assert described["questions"]["g"]["measures"] == measures
     assert described["units"]["mutual_information_se"] == "bits"
-    assert (data / "out/j/report.html").exists()
+    assert {described["questions"]["g"][k] for k in ("p_values", "correction", "intervals")} == {
+        "g",
+        "bh",
+        "delta",
+    }
+    page = (data / "out/j/report.html").read_text("utf-8")
+    assert "p-values: G test, corrected for the number of pairs (Benjamini–Hochberg)" in page
+    assert "95 % intervals: delta method" in page
+    assert page.count("; p-values: ") == 1  # of the question that asked
+    for shown in ("p_value", "p_corrected", "mutual_information_low", "adjusted_mutual_information_se"):
+        assert shown in result.stdout
 
 
 def test_several_inputs(data):

@@ -148,6 +148,33 @@ def test_a_question_without_an_ordinary_number(value: float) -> None:
     json.dumps(view, allow_nan=False)
 
 
+def test_p_values_and_intervals_stand_beside_the_scores() -> None:
+    plain = wide(4)
+    ends = {f"mutual_information_{end}": np.full(6, v) for end, v in (("low", 0.25), ("high", 0.75))}
+    ends["mutual_information_low"][2] = np.nan
+    p = {"p_value": np.array([0.0, 0.01, 0.04, 0.2, 0.5, 1.0]), "p_corrected": np.linspace(0.04, 1, 6)}
+    asked = {"p_values": "g_williams", "correction": "holm", "intervals": "delta", "level": 0.9}
+    for target in (None, "column 003"):
+        options = {**asked, "target": target}
+        question = Question("q", {**plain.columns, **ends, **p}, plain.measures, plain.units, **options)
+        view = questions.view(question, Drilldowns(None, "none"), "q0")
+        json.dumps(view, allow_nan=False)
+        shown = {column["title"]: column for column in view["table"]["columns"]}
+        assert list(shown)[-8:-3] == ["Mutual information", "90 % interval", "p-value", "p corrected", "Bias"]
+        assert shown["90 % interval"]["unit"] == "bits"
+        assert shown["90 % interval"]["t"][1:3] == ["0.2500 to 0.7500", "n/a (not defined)"]
+        assert shown["p-value"]["t"][0].strip() == "0"
+        test, interval = view["chance"]
+        assert test.endswith(
+            "correction, corrected for the number of pairs (Holm); at most 0.05 for 1 of 6 pairs"
+        )
+        assert interval == "90 % intervals: delta method"
+    assert '"l0"' in json.dumps(view["rank"])
+    without = questions.view(plain, Drilldowns(None, "none"), "q0")
+    assert (without["chance"], without["interval"]) == ([], None)
+    assert len(without["table"]["columns"]) == len(shown) - 3 + 1
+
+
 def test_axis_names_are_distinct() -> None:
     names = ["a" * 50 + str(k) for k in range(30)] + ["", ""]
     assert len(set(charts.axis_names(names))) == 32

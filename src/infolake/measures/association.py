@@ -135,7 +135,8 @@ def g_p_value(tables: Tables, *, williams: bool = False) -> Values:
     The law is that of many rows. Where expected counts are small, plain G is too large: of 3 x 3
     independent tables whose smallest expected count is 20, 10 and 5, p is at most 0.05 in 5.1, 5.4 and
     5.9 % (100,000 simulations). With Williams' correction it is in 5.0, 5.0 and 5.2 %, and in 5.6 %
-    where all nine are 5. Below that, take permutations.
+    where all nine are 5. Below that, take permutations; where a level has only a few of very many rows, q
+    is far above 1 and the corrected p too high.
 
     Examples
     --------

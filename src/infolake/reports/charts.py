@@ -17,6 +17,7 @@ import numpy as np
 from infolake.errors import MissingExtraError
 
 ATTRACTION, REPULSION, BIAS = "#2f74c0", "#d07a1f", "#f0a030"
+INTERVAL = "#8d99a8"  # stands out from the bars and from either background
 LIGHT = ("#f4f7fb", "#cfe0f1", "#8fbbe0", "#4a90c9", "#1f63a6", "#0a3a72")
 DARK = ("#151c27", "#1d3350", "#245a8d", "#3d8ac4", "#86c1e8", "#e3f4ff")
 STEPS = 64
@@ -154,8 +155,8 @@ def ranking(
     factors : sequence of str
         Distinct names of the bars, best first.
     bars : mapping
-        ``value`` (length of the bar), ``bias`` (drawn as a short mark, NaN for none), ``alpha`` and
-        the arrays tooltips read.
+        ``value`` (length of the bar), ``bias`` (drawn as a short mark, NaN for none), ``low`` and
+        ``high`` (a line between them, NaN for none), ``alpha`` and the arrays tooltips read.
     fields : sequence of (label, name of an array)
         The lines of a tooltip.
     shown : int
@@ -175,7 +176,8 @@ def ranking(
     )
     marks = {"marker": "dash", "angle": math.pi / 2, "size": 16, "line_width": 3, "line_color": BIAS}
     noise = plot.scatter("bias", "factor", source=source, **marks)
-    for renderer in (drawn, noise):
+    line = plot.segment("low", "factor", "high", "factor", source=source, line_color=INTERVAL, line_width=3)
+    for renderer in (drawn, noise, line):
         renderer.selection_glyph = renderer.nonselection_glyph = None
     plot.hover.renderers = [drawn]
     _hover(plot, fields)

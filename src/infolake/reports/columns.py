@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from infolake.reports.drilldowns import label
-from infolake.reports.text import aligned, number, visible
+from infolake.reports.text import aligned, exact, number, visible
 
 LARGEST = 1.7976931348623157e308
 
@@ -71,6 +71,29 @@ def numbers(
         "v": [None if math.isnan(v) else _storable(float(v)) for v in values],
         "t": aligned(texts),
         "meter": meter,
+    }
+
+
+def intervals(title: str, unit: str, ends: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    """Return a column of intervals, sorted by their low ends.
+
+    Examples
+    --------
+    >>> column = intervals("95 %", "bits", (np.array([0.5, np.nan]), np.array([0.75, np.nan])))
+    >>> column["v"], column["t"], column["full"]
+    ([0.5, None], ['0.5000 to 0.7500', 'n/a (not defined)'], ['0.5 to 0.75', 'n/a'])
+    """
+    low, high = ends
+    known = ~(np.isnan(low) | np.isnan(high))
+    pairs = list(zip(low, high, known, strict=True))
+    return {
+        "kind": "number",
+        "title": visible(title),
+        "unit": visible(unit),
+        "v": [_storable(float(a)) if k else None for a, _, k in pairs],
+        "t": [f"{number(a)} to {number(b)}" if k else "n/a (not defined)" for a, b, k in pairs],
+        "full": [f"{exact(a)} to {exact(b)}" if k else "n/a" for a, b, k in pairs],
+        "meter": False,
     }
 
 

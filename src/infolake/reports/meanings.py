@@ -23,9 +23,20 @@ COLUMNS = {
     "bias": "What mutual information would show between two unrelated columns of this size, on average: "
     "(R − 1)(C − 1) / 2N for R and C levels and N rows. A score near its bias says nothing; a column of "
     "identifiers has a high score and a high bias.",
+    "p_value": "How often a table of two unrelated columns with the same totals would show at least as much "
+    "dependence. Small means that chance is no likely explanation; it does not say that the dependence is "
+    "strong. Of many pairs some have a small value by chance: read the corrected one. 0 stands for less "
+    "than the smallest number a computer holds.",
+    "p_corrected": "The p-value after correction for the number of pairs. Taking every pair below 0.05 for "
+    "related keeps the share of false finds (Benjamini–Hochberg, Benjamini–Yekutieli), or the chance of "
+    "even one (Bonferroni, Holm), below 5 %.",
+    "interval": "An interval that, for so many of a hundred samples like these rows, holds the score of all "
+    "the data they are a sample of. True away from 0, and for many more rows than cells. It is not cut to "
+    "the range of the score.",
     "thin": "Set where a table holds fewer than 5 rows per cell on average. Such a score is mostly noise: "
     "read it together with its bias, or use adjusted mutual information.",
 }
+SHORT = {"p_value": "p-value", "p_corrected": "p corrected"}
 MEASURES = {
     "mutual_information": "How much knowing one column tells about the other, in units of information: the "
     "amount by which it shortens the description of the other. 0 means unrelated. It is never more than "
@@ -55,6 +66,8 @@ def title(measure: str) -> str:
     >>> title("adjusted_mutual_information"), title("n_missing")
     ('Adjusted mutual information', 'n missing')
     """
+    if measure in SHORT:
+        return SHORT[measure]
     words = measure.replace("_", " ").strip()
     return words if measure in {"n", "n_missing", "n_effective"} else words[:1].upper() + words[1:]
 

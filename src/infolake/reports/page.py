@@ -167,7 +167,10 @@ def _numbers(run: Run) -> Iterator[str]:
     for association in run.associations:
         yield from association.measures
     for question in run.questions:
-        yield from (c for c in ("bias", "thin", "n", "n_missing", "n_effective") if c in question.columns)
+        facts = ("p_value", "p_corrected", "bias", "thin", "n", "n_missing", "n_effective")
+        yield from (c for c in facts if c in question.columns)
+        if question.intervals is not None:
+            yield "interval"
 
 
 def _script_json(payload: object) -> Any:

@@ -21,6 +21,20 @@ MAX_COLUMNS = 80
 MAX_ROWS = 2000
 MAX_BARS = 30
 COUNTS = ("n", "n_missing", "n_effective")
+SMALL = 0.05
+TESTS = {
+    "g": "G test",
+    "g_williams": "G test with Williams' correction",
+    "chi_squared": "chi-squared test",
+    "permutation": "permutations",
+}
+CORRECTED = {
+    "bh": "Benjamini–Hochberg",
+    "by": "Benjamini–Yekutieli",
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+}
+INTERVALS = {"delta": "delta method", "bootstrap": "bootstrap"}
 NORMALIZED = ("adjusted_mutual_information", "normalized_mutual_information")
 
 
@@ -58,6 +72,8 @@ def view(question: Question, drilldowns: Drilldowns, key: str) -> dict[str, Any]
         "measures": [meanings.heading(m, question.units) for m in question.measures],
         "finding": finding(question),
         "thin": number(int(np.sum(_thin(question)))),
+        "chance": _chance(question),
+        "interval": None if question.intervals is None else _level(question),
         "table": {"columns": _columns(question, kept), **drills, "total": len(question), "shown": len(kept)},
     }
     if heat is not None and question.measures:
@@ -65,6 +81,22 @@ def view(question: Question, drilldowns: Drilldowns, key: str) -> dict[str, Any]
     if question.target is not None and len(question) and question.measures:
         shown["rank"] = _rank_view(question, kept, key)
     return shown
+
+
+def _chance(question: Question) -> list[str]:
+    """Return how p-values and intervals were made, and how many pairs chance does not explain."""
+    said = []
+    if question.p_values is not None and "p_value" in question.columns:
+        made = TESTS.get(question.p_values, question.p_values)
+        if question.correction is not None:
+            correction = CORRECTED.get(question.correction, question.correction)
+            made += f", corrected for the number of pairs ({correction})"
+        column = "p_corrected" if "p_corrected" in question.columns else "p_value"
+        small = int(np.sum(question.columns[column] <= SMALL))
+        said.append(f"p-values: {made}; at most {SMALL} for {number(small)} of {number(len(question))} pairs")
+    if question.intervals is not None:
+        said.append(f"{_level(question)}s: {INTERVALS.get(question.intervals, question.intervals)}")
+    return [visible(words, 400) for words in said]
 
 
 def _thin(question: Question) -> np.ndarray:
@@ -133,12 +165,28 @@ def _columns(question: Question, kept: np.ndarray) -> list[dict[str, Any]]:
     axes = ["x"] if question.target is not None else ["x", "y"]
     titles = {"x": "Column"} if question.target is not None else {"x": "Column x", "y": "Column y"}
     names = [columns.names(titles[a], list(question.columns[a][kept])) for a in axes]
-    scores = [_numbers(question, m, kept) for m in (*question.measures, *_facts(question))]
-    return [*names, *scores, columns.flags("Thin", _thin(question)[kept])]
+    scores = [column for m in question.measures for column in _scores(question, m, kept)]
+    facts = [_numbers(question, name, kept) for name in _facts(question)]
+    return [*names, *scores, *facts, columns.flags("Thin", _thin(question)[kept])]
+
+
+def _scores(question: Question, measure: str, kept: np.ndarray) -> list[dict[str, Any]]:
+    """Return the column of a measure, and that of its intervals if it has any."""
+    scores = [_numbers(question, measure, kept)]
+    ends = question.interval(measure)
+    if ends is not None:
+        low, high = ends
+        scores.append(columns.intervals(_level(question), _unit(question, measure), (low[kept], high[kept])))
+    return scores
+
+
+def _level(question: Question) -> str:
+    return f"{100 * question.level:g} % interval"
 
 
 def _facts(question: Question) -> list[str]:
-    return [name for name in ("bias", "n", "n_missing", "n_effective") if name in question.columns]
+    wanted = ("p_value", "p_corrected", "bias", "n", "n_missing", "n_effective")
+    return [name for name in wanted if name in question.columns]
 
 
 def _numbers(question: Question, name: str, kept: np.ndarray) -> dict[str, Any]:
@@ -157,17 +205,16 @@ def _numbers(question: Question, name: str, kept: np.ndarray) -> dict[str, Any]:
 
 def _tooltip(question: Question, rows: np.ndarray) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """Return the lines of a tooltip (label, field) and the texts of the fields."""
-    names = [*question.measures, *_facts(question)]
-    texts = {
-        f"t{k}": [t.strip() for t in _numbers(question, name, rows)["t"]] for k, name in enumerate(names)
-    }
+    shown = [column for m in question.measures for column in _scores(question, m, rows)]
+    shown += [_numbers(question, name, rows) for name in _facts(question)]
+    texts = {f"t{k}": [t.strip() for t in column["t"]] for k, column in enumerate(shown)}
     texts["pair"] = [
         f"{visible(question.columns['x'][r])} × {visible(question.columns['y'][r])}" for r in rows
     ]
     texts["thin"] = [
         "thin: fewer than 5 rows per cell" if t else "enough rows per cell" for t in _thin(question)[rows]
     ]
-    labels = [with_unit(visible(meanings.title(name)), visible(_unit(question, name))) for name in names]
+    labels = [with_unit(column["title"], column["unit"]) for column in shown]
     fields = [("pair", "pair"), *((text, f"t{k}") for k, text in enumerate(labels)), ("counts", "thin")]
     return fields, texts
 
@@ -215,7 +262,8 @@ def _rank_view(question: Question, kept: np.ndarray, key: str) -> dict[str, Any]
     factors = charts.axis_names([visible(question.columns["x"][r]) for r in rows], 28)
     bars = {**texts, "row": np.searchsorted(kept, rows), "alpha": np.where(_thin(question)[rows], 0.45, 1.0)}
     bars |= _lengths(question, rows)
-    plot = charts.ranking(factors, {**bars, "value": bars["v0"], "bias": bars["b0"]}, fields, len(orders[0]))
+    first = {name: bars[f"{name[0]}0"] for name in ("value", "bias", "low", "high")}
+    plot = charts.ranking(factors, bars | first, fields, len(orders[0]))
     names = dict(zip(rows.tolist(), factors, strict=True))
     return {
         "item": charts.item(plot, f"{key}-rank"),
@@ -227,12 +275,14 @@ def _rank_view(question: Question, kept: np.ndarray, key: str) -> dict[str, Any]
 
 
 def _lengths(question: Question, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the bars' lengths and bias marks for each measure."""
+    """Return the bars' lengths, bias marks and intervals for each measure."""
     none, bias = np.full(len(rows), np.nan), _column(question, "bias")[rows]
     out = {}
     for k, measure in enumerate(question.measures):
         out[f"v{k}"] = columns.finite(_column(question, measure)[rows])
         out[f"b{k}"] = bias if _biased(question, measure) else none
+        ends = question.interval(measure)
+        out[f"l{k}"], out[f"h{k}"] = (none, none) if ends is None else (ends[0][rows], ends[1][rows])
     return out
 
 

@@ -125,7 +125,7 @@
 
   function number(column, i) {
     const value = column.v[i], text = column.t[i];
-    const full = value === null || Math.abs(value) === LARGEST ? text.trim() : String(value);
+    const full = column.full ? column.full[i] : value === null || Math.abs(value) === LARGEST ? text.trim() : String(value);
     const title = column.unit ? `${full} ${column.unit}` : full;
     const cell = make("td", { class: value === null ? "num na" : "num value", title, text });
     const top = column.top ?? (column.top = Math.max(...column.v.filter((v) => v !== null && Math.abs(v) !== LARGEST).map(Math.abs), 0));
@@ -339,7 +339,8 @@
       byId(`${question.key}-rank-unit`).textContent = `${measure.title} with the target${measure.unit ? `, in ${measure.unit}` : " (no unit)"}.`;
       byId(`${question.key}-rank-bias`).hidden = !rank.biased[k];
       const { plot, source } = await ready;
-      source.data = { ...source.data, value: source.data[`v${k}`], bias: source.data[`b${k}`] };
+      const of = (letter) => source.data[`${letter}${k}`];
+      source.data = { ...source.data, value: of("v"), bias: of("b"), low: of("l"), high: of("h") };
       plot.y_range.factors = rank.orders[k];
     };
     select.addEventListener("change", update);

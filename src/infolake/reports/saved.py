@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from infolake.errors import CorruptFileError, NoInputError, UnknownMeasureError
 from infolake.measures import catalogue
 
-FACTS = ("question", "x", "y", "n", "n_missing", "n_effective", "bias", "thin")
+FACTS = ("question", "x", "y", "n", "n_missing", "n_effective", "p_value", "p_corrected", "bias", "thin")
+OPTIONAL = ("n_effective", "p_value", "p_corrected")
+ENDS = ("_low", "_high", "_se")
 METADATA = b"infolake"
 
 
@@ -27,7 +29,8 @@ class Question:
     ----------
     columns : Mapping[str, np.ndarray]
         ``x``, ``y`` (object), ``n``, ``n_missing``, ``bias``, ``thin`` and one float array per measure, all
-        of one length; NaN where a number could not be computed.
+        of one length; NaN where a number could not be computed. If asked for: ``p_value``,
+        ``p_corrected`` and the ends of intervals.
     """
 
     name: str
@@ -38,9 +41,18 @@ class Question:
     given: tuple[str, ...] = ()
     missing: str = "pairwise"
     entropy: str = "plug_in"
+    p_values: str | None = None
+    correction: str | None = None
+    intervals: str | None = None
+    level: float = 0.95
 
     def __len__(self) -> int:
         return len(self.columns["x"])
+
+    def interval(self, measure: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the low and high ends of a measure's intervals, if it has any."""
+        low, high = (self.columns.get(f"{measure}_{end}") for end in ("low", "high"))
+        return None if self.intervals is None or low is None or high is None else (low, high)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -151,8 +163,9 @@ def _question(
     rows = arrays["question"] == name
     columns = {key: values[rows] for key, values in arrays.items() if key != "question"}
     measures = _measures(entry.get("measures") or (), columns)
-    if not len(columns.get("n_effective", ())) or np.isnan(columns["n_effective"]).all():
-        columns.pop("n_effective", None)
+    for optional in OPTIONAL:
+        if not len(columns.get(optional, ())) or np.isnan(columns[optional]).all():
+            columns.pop(optional, None)
     return Question(
         name=name,
         columns=columns,
@@ -162,6 +175,10 @@ def _question(
         given=_names(entry.get("given")),
         missing=str(entry.get("missing") or "pairwise"),
         entropy=str(entry.get("entropy") or "plug_in"),
+        p_values=entry.get("p_values"),
+        correction=entry.get("correction"),
+        intervals=entry.get("intervals"),
+        level=float(entry.get("level") or 0.95),
     )
 
 
@@ -177,7 +194,9 @@ def _measures(asked: Any, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(name for name in full if name in columns))
     if found:
         return found
-    return tuple(name for name, v in columns.items() if name not in FACTS and not np.isnan(v).all())
+    return tuple(
+        name for name, v in columns.items() if not (name in FACTS or name.endswith(ENDS) or np.isnan(v).all())
+    )
 
 
 def _full_name(name: str) -> str:
