@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from infolake.analyses.scores import check_missing, names_of, refuse_options
+from infolake.analyses.sharded import COUNTS, Best, LargeListing, large_listing
 from infolake.encoding.kept import level_limits
 from infolake.errors import UsageError, nearest
 from infolake.measures import catalogue
@@ -16,11 +18,11 @@ from infolake.summaries.joint_counts import JointCounts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from infolake.tables import ContingencyTable
+    from infolake.tables import ContingencyTable, TableBatch
 
 MEASURES = ("pointwise_mutual_information", "normalized_pointwise_mutual_information")
-COUNTS = ("count", "count_x", "count_y")
 Array = np.ndarray[Any, Any]
+Levels = list[tuple[Sequence[Any], Array]]  # per column: labels, and the label of each cell
 
 
 def associations(
@@ -86,12 +88,9 @@ def associations(
         raise UsageError("min_count is a number", found=repr(min_count)[:120])
     if x == y:
         raise UsageError("associations need two different columns", found=f"{x!r} twice")
-    table = _table(data, x, y, missing, filters=filters, bins=bins, weights=weights, max_levels=max_levels)
-    frame = _frame(table, chosen, base)
-    frame = frame[frame["count"] >= min_count]
-    key = _sort_key(sort_by, chosen, frame)
-    ordered = frame.iloc[np.argsort(key(frame), kind="stable")]
-    found = (ordered if top is None else ordered.head(_positive(top))).reset_index(drop=True)
+    best = Best(min_count, None if top is None else _positive(top), _ranking(sort_by, chosen))
+    options = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
+    found = _frame(_listing(data, (x, y), best, missing, options), (x, y), chosen, base)
     unit = catalogue.unit_name(base)
     found.attrs["units"] = {m.name: unit if m.unit == "information" else "" for m in chosen}
     return found
@@ -112,33 +111,62 @@ def _positive(top: int) -> int:
     return int(top)
 
 
-def _table(data: Any, x: str, y: str, missing: str, **options: Any) -> ContingencyTable:
+@dataclass(frozen=True, eq=False)
+class _Listing:
+    """Cells of a table, in the order of their levels."""
+
+    batch: TableBatch
+    levels: Levels
+    shown: Array
+
+    @classmethod
+    def of(cls, table: ContingencyTable, best: Best) -> _Listing:
+        batch = table.batch()
+        order = best.order(batch)
+        shown = order[batch.cells[order] >= best.min_count][: best.top]
+        levels: Levels = list(zip(table.levels, (batch.rows, batch.cols), strict=True))
+        return cls(batch, levels, shown)
+
+
+def _listing(
+    data: Any, pair: tuple[str, str], best: Best, missing: str, options: dict[str, Any]
+) -> _Listing | LargeListing:
+    """Return the cells to list; from shards, where the table would be too large to be held."""
+    policy = missing if missing == "level" else "pairwise"
     if isinstance(data, JointCounts):
         refuse_options(data, missing, options)
-        counts = data
-    else:
-        from infolake.analyses.counts import count
+        return _Listing.of(data.table(*pair, missing=policy), best)
+    from infolake.analyses.counts import computed
+    from infolake.reduction.planning import Asked, check_size, plan_count
 
-        counting = "pairwise" if missing == "level" else missing
-        counts = count(data, [(x, y)], missing=counting, **options)
-    return counts.table(x, y, missing=missing if missing == "level" else "pairwise")
+    counting = "pairwise" if missing == "level" else missing
+    plan = plan_count(data, Asked([pair], missing=counting, **options), in_blocks=True)
+    if plan.large.any():
+        found = large_listing(plan, pair, best, level=missing == "level")
+        if found is not None:
+            return found
+        check_size(plan)
+    return _Listing.of(computed(plan).table(*pair, missing=policy), best)
 
 
-def _frame(table: ContingencyTable, measures: list[catalogue.Measure], base: float | str) -> pd.DataFrame:
+def _frame(
+    listing: _Listing | LargeListing,
+    pair: tuple[str, str],
+    measures: list[catalogue.Measure],
+    base: float | str,
+) -> pd.DataFrame:
     import pandas as pd
 
-    batch = table.batch()
-    taken = {*COUNTS, *(m.name for m in measures)}
-    names = _level_names(table.columns, taken)
+    batch, shown = listing.batch, listing.shown
+    names = _level_names(pair, {*COUNTS, *(m.name for m in measures)})
     columns: dict[str, Any] = {
-        names[0]: _labels(table.levels[0], batch.rows),
-        names[1]: _labels(table.levels[1], batch.cols),
-        "count": batch.cells,
-        "count_x": batch.row_margins[batch.rows],
-        "count_y": batch.col_margins[batch.cols],
+        name: _labels(labels, codes[shown])
+        for name, (labels, codes) in zip(names, listing.levels, strict=True)
     }
+    row, col, _ = batch.cell_margins
+    columns |= {"count": batch.cells[shown], "count_x": row[shown], "count_y": col[shown]}
     for measure in measures:
-        columns[measure.name] = measure.evaluate(batch, base=base)
+        columns[measure.name] = measure.evaluate(batch, base=base)[shown]
     return pd.DataFrame(columns)
 
 
@@ -164,14 +192,14 @@ def _labels(levels: Sequence[Any], codes: Array) -> Any:
     return pd.Series(list(levels), dtype=kind).take(codes).reset_index(drop=True)
 
 
-def _sort_key(sort_by: str | None, measures: list[catalogue.Measure], frame: pd.DataFrame) -> Any:
+def _ranking(sort_by: str | None, measures: list[catalogue.Measure]) -> str:
+    """Return what ranks the cells: a measure that is asked for, or a count."""
     if sort_by in COUNTS:
-        return lambda f: -f[sort_by].to_numpy()
+        return str(sort_by)
     measure = measures[0] if sort_by is None else catalogue.get(sort_by, per_cell=True)
-    if measure.name not in frame:
+    if measure not in measures:
         known = [*COUNTS, *(m.name for m in measures)]
         raise UsageError(
             f"cannot sort by {sort_by!r}: {nearest(str(sort_by), known)}", next="add it to measures"
         )
-    sign = -1 if measure.best == "high" else 1
-    return lambda f: sign * f[measure.name].to_numpy()
+    return measure.name

@@ -61,6 +61,11 @@ class Inference:
         if self.correction is not None and self.p_values is None:
             raise UsageError("a correction needs p-values", next='p_values="g" or "permutation"')
 
+    @property
+    def needs_cells(self) -> bool:
+        """Whether every cell of a table is needed, not only how often each count occurs."""
+        return self.intervals is not None or self.p_values not in (None, "g")
+
     def check(self, measures: Sequence[Measure]) -> None:
         """Raise UsageError for a measure that has no interval of the kind asked for."""
         if self.intervals == "delta":
@@ -89,6 +94,11 @@ class Pairs:
     def names(self) -> list[tuple[str, ...]]:
         """The names of each pair, then of what is given."""
         return [(self.columns[x], self.columns[y], *self.given) for x, y in self.numbers.tolist()]
+
+    @property
+    def sides(self) -> list[tuple[str, str]]:
+        """The names of each pair alone."""
+        return [(self.columns[x], self.columns[y]) for x, y in self.numbers.tolist()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from infolake.analyses.inference import Inference, Pairs, Scored, inferred
 from infolake.analyses.inference import units as inference_units
+from infolake.analyses.sharded import LargePair, large_pair, needs_cells
 from infolake.encoding.kept import level_limits
 from infolake.errors import UsageError, nearest, printable
 from infolake.measures import catalogue, estimators
@@ -126,12 +127,18 @@ def score(
     level_limits(None, rest, {})
     details = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
     policy = missing if missing in ("pairwise", "level") else "pairwise"
+    scoring = {"base": base, "entropy": estimate}
+    whole = asked.needs_cells or any(needs_cells(m, scoring) for m in chosen)
     frames = []
-    for counts, scope in _counted(data, columns, target, conditions, missing, details):
-        pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
-        tables = _tables(counts, pairs, policy)
-        frames.append(_frame(pairs, tables, chosen, {"base": base, "entropy": estimate}, asked))
-    return frames[0] if len(frames) == 1 else _joined(frames, chosen[0], asked)
+    for counts, scope in _counted(data, columns, target, conditions, missing, details, whole=whole):
+        known = counts.columns
+        if isinstance(counts, JointCounts):
+            pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
+            tables = _tables(counts, pairs, policy)
+        else:
+            pairs, tables = counts.pairs, _large_tables(counts)
+        frames.append(_frame(pairs, tables, chosen, scoring, asked))
+    return frames[0] if len(frames) == 1 else _joined(frames, known, chosen[0], asked)
 
 
 def _check_weights(estimate: estimators.EntropyEstimator, measures: Sequence[catalogue.Measure]) -> None:
@@ -183,45 +190,55 @@ def _counted(  # noqa: PLR0917
     conditions: tuple[str, ...],
     missing: str,
     details: dict[str, Any],
-) -> Iterator[tuple[JointCounts, Sequence[str] | None]]:
-    """Yield counts and the columns to score: once, or in blocks where one scan's counts would not fit."""
+    *,
+    whole: bool,
+) -> Iterator[tuple[JointCounts | LargePair, Sequence[str] | None]]:
+    """Yield counts and the columns to score: once, or in blocks where one scan's counts would not fit.
+
+    Pairs that are counted in shards come first, one by one.
+    """
     if isinstance(data, JointCounts):
         refuse_options(data, missing, details)
         yield data, columns
         return
-    from infolake.analyses.counts import computed, count
-    from infolake.reduction.planning import Asked, plan_count
+    from infolake.analyses.counts import computed
+    from infolake.reduction.planning import Asked, parts, plan_count
 
-    counting = "pairwise" if missing == "level" else missing
+    groups: str | list[tuple[str, ...]] = "pairs"
     if conditions:
         data = opened(data, columns, target, conditions, details)
         groups = _conditional_groups(data, columns, target, conditions, details["weights"])
-        yield count(data, groups, missing=counting, **details), columns
-        return
-    asked = Asked("pairs", columns, target, missing=counting, **details)
-    plan = plan_count(data, asked, in_blocks=True)
-    if len(plan.blocks) == 1:
-        yield computed(plan), columns
-        return
-    for block in plan.blocks:
-        part = Asked(block, missing=counting, **_within(block, details))
-        yield computed(plan_count(plan.source, part)), None
+    counting = "pairwise" if missing == "level" else missing
+    scope = (None, None) if conditions else (columns, target)
+    plan = plan_count(data, Asked(groups, *scope, missing=counting, **details), in_blocks=True)
+    held = ~plan.large
+    for group in np.flatnonzero(plan.large).tolist():
+        names = _turned(plan.request.group_names(group), target)
+        found = large_pair(plan.of_groups(group), names, level=missing == "level", whole=whole)
+        held[group] = found is None
+        if found is not None:
+            yield found, None
+    if held.any() or not len(held):
+        for part in parts(plan if held.all() else plan.of_groups(held)):
+            yield computed(part), columns if conditions or part is plan else None
 
 
-def _within(block: Sequence[tuple[str, ...]], details: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a block: rules for columns that it does not hold are left out."""
-    held = {c for group in block for c in group}
-    limits = details["max_levels"]
-    if isinstance(limits, Mapping):
-        limits = {c: k for c, k in limits.items() if c in held}
-    return details | {"max_levels": limits}
+def _turned(names: tuple[str, ...], target: str | None) -> tuple[str, ...]:
+    """Return a pair with the target last, and then what is given."""
+    x, y, *given = names
+    return (y, x, *given) if x == target else (x, y, *given)
 
 
-def _joined(frames: list[pd.DataFrame], first: catalogue.Measure, asked: Inference) -> pd.DataFrame:
+def _joined(
+    frames: list[pd.DataFrame], columns: Sequence[str], first: catalogue.Measure, asked: Inference
+) -> pd.DataFrame:
     """Return the scores of all blocks, corrected over all of them and in order."""
     import pandas as pd
 
     whole = pd.concat(frames, ignore_index=True)
+    place = {column: i for i, column in enumerate(columns)}
+    schema = np.lexsort((whole["y"].map(place), whole["x"].map(place)))
+    whole = whole.iloc[schema].reset_index(drop=True)
     if asked.correction is not None:
         whole["p_corrected"] = corrected_p_values(whole["p_value"].to_numpy(), asked.correction)
     whole = whole.iloc[_order(whole[first.name].to_numpy(), first.best)].reset_index(drop=True)
@@ -341,13 +358,21 @@ def _tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
     found = counts.batch(pairs.numbers, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
     freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
-    certificate = Certificate(found.batch, pair_buckets(counts, pairs, found.batch)) if counts.kept else None
+    certificate = (
+        Certificate(found.batch, pair_buckets(counts, pairs.sides, found.batch)) if counts.kept else None
+    )
     totals = found.batch.totals
     return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, freedom, certificate)
 
 
+def _large_tables(found: LargePair) -> _Tables:
+    sizes = np.array([found.cells], np.float64), np.array([found.freedom], np.float64)
+    n, missing = np.array([found.total]), np.array([found.n_missing])
+    return _Tables(found.tables, n, missing, None, *sizes, None)  # type: ignore[arg-type]
+
+
 def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
-    found = counts.strata([(x, y) for x, y, *_ in pairs.names], pairs.given, missing)
+    found = counts.strata(pairs.sides, pairs.given, missing)
     batch, group, n = found.batch, found.groups, len(pairs.numbers)
     rows, cols = batch.n_rows_nonempty, batch.n_cols_nonempty
     freedom = grouped_sum(np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0), group, n)
@@ -356,7 +381,7 @@ def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tab
     strata = Strata(batch, group, n)
     certificate = None
     if counts.kept:
-        certificate = Certificate(strata, strata_buckets(counts, pairs, conditions, missing, found))
+        certificate = Certificate(strata, strata_buckets(counts, pairs.sides, pairs.given, missing, found))
     sizes = cells.astype(float), freedom.astype(float)
     return _Tables(strata, totals, found.n_missing, found.n_effective, *sizes, certificate)
 

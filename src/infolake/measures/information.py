@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from infolake.large_tables import FrequencyTable
 from infolake.measures import estimators, joint_estimators, numerics, plug_in
 from infolake.measures.catalogue import Tables, Values, checked, measure
 from infolake.measures.estimators import EntropyEstimator
@@ -236,7 +238,7 @@ def conditional_mutual_information(
 def mutual(tables: Tables, entropy: Estimator = "plug_in") -> Values:
     """Return the MI in nats of each table, or of each group of strata."""
     if isinstance(tables, Strata):
-        return pooled(tables, mutual(tables.batch, entropy))
+        return _of_strata(tables, entropy, mutual(tables.batch, entropy), plug_in.mutual)
     estimate = estimators.get(entropy)
     compute = functools.partial(joint_estimators.mutual, tables, estimate)
     values: Values = tables.cached(f"mutual {estimate.key}", compute)
@@ -246,7 +248,8 @@ def mutual(tables: Tables, entropy: Estimator = "plug_in") -> Values:
 def entropy_of(tables: Tables, which: str, entropy: Estimator = "plug_in") -> Values:
     """Return the entropy in nats of "x", "y" or "xy" of each table, or of each group of strata."""
     if isinstance(tables, Strata):
-        return pooled(tables, entropy_of(tables.batch, which, entropy))
+        entropies = entropy_of(tables.batch, which, entropy)
+        return _of_strata(tables, entropy, entropies, functools.partial(plug_in.entropy, which=which))
     estimate = estimators.get(entropy)
     compute = functools.partial(joint_estimators.entropy, tables, which, estimate)
     values: Values = tables.cached(f"entropy {which} {estimate.key}", compute)
@@ -256,10 +259,22 @@ def entropy_of(tables: Tables, which: str, entropy: Estimator = "plug_in") -> Va
 def equivocation(tables: Tables, given: str, entropy: Estimator = "plug_in") -> Values:
     """Return the conditional entropy in nats given "x" or "y" of each table or group of strata."""
     if isinstance(tables, Strata):
-        return pooled(tables, equivocation(tables.batch, given, entropy))
+        open_ends = equivocation(tables.batch, given, entropy)
+        return _of_strata(tables, entropy, open_ends, functools.partial(plug_in.equivocation, given=given))
     if estimators.get(entropy).name != "plug_in":
         return entropy_of(tables, "xy", entropy) - entropy_of(tables, given, entropy)
     return plug_in.equivocation(tables, given)
+
+
+def _of_strata(
+    strata: Strata, entropy: Estimator, values: Values, joint: Callable[[FrequencyTable], Values]
+) -> Values:
+    """Return the strata's mean per group; of large groups by the plug-in, what ``joint`` says of them."""
+    found = pooled(strata, values)
+    if estimators.get(entropy).name == "plug_in" and not strata.batch.weighted:
+        for group, table in strata.batch.cached("large", lambda: plug_in.large_strata(strata)):
+            found[group] = joint(table)[0]
+    return found
 
 
 def pooled(strata: Strata, values: Values) -> Values:
@@ -283,6 +298,9 @@ def summed(strata: Strata, values: Values) -> Values:
 
 def constant(tables: Tables, side: str) -> NDArray[np.bool_]:
     """Return whether "x" or "y" has one level only, in each table or in all strata of each group."""
+    if isinstance(tables, FrequencyTable) and tables.z is not None:
+        own = tables.x if side == "x" else tables.y
+        return np.array([own[1].sum() == tables.z[1].sum()])
     batch = tables.batch if isinstance(tables, Strata) else tables
     single = (batch.n_rows_nonempty if side == "x" else batch.n_cols_nonempty) <= 1
     if isinstance(tables, Strata):

@@ -13,6 +13,7 @@ from infolake.reduction.leaf import bins_leaf, count_leaf, levels_leaf
 from infolake.reduction.planning import CountPlan
 from infolake.summaries import joint_counts, keeping, quantiles
 from infolake.summaries.joint_counts import JointCounts
+from infolake.summaries.ledger import Ledger
 from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
 from infolake.summaries.request import Request
 
@@ -51,17 +52,7 @@ def _layer(key: Key) -> str:
 
 def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[Key]]:
     graph = Graph()
-    pieces, below = _pieces(plan, graph)
-    steps = _edge_steps(plan, graph, pieces, below, split_every)
-    request: Any = plan.request
-    if steps:
-        name = f"infolake-request-{plan.token}"
-        last = steps[-1]
-        request = TaskRef(graph.one(name, _resolved, plan.request, TaskRef(last), below={_layer(last)}))
-        below = {*below, name}
-    if plan.limits:
-        name = _kept_step(plan, graph, request, pieces, below, split_every)
-        request, below = TaskRef(name), {*below, name}
+    request, pieces, below, steps = settled(plan, graph, split_every)
     leaves = graph.leaves(
         f"infolake-count-{plan.token}",
         count_leaf,
@@ -74,6 +65,24 @@ def _build(plan: CountPlan, split_every: int | None) -> tuple[Graph, Key, list[K
     checked = f"infolake-check-{plan.token}"
     key = graph.one(checked, _checked, TaskRef(total), plan.source_rows, below={_layer(total)})
     return graph, key, steps[:-1]
+
+
+def settled(
+    plan: CountPlan, graph: Graph, split_every: int | None = None
+) -> tuple[Any, list[Any], set[str], list[Key]]:
+    """Add the passes that settle the request; return it, what leaves read, their layers, and the passes."""
+    pieces, below = _pieces(plan, graph)
+    steps = _edge_steps(plan, graph, pieces, below, split_every)
+    request: Any = plan.request
+    if steps:
+        name = f"infolake-request-{plan.token}"
+        last = steps[-1]
+        request = TaskRef(graph.one(name, _resolved, plan.request, TaskRef(last), below={_layer(last)}))
+        below = {*below, name}
+    if plan.limits:
+        name = _kept_step(plan, graph, request, pieces, below, split_every)
+        request, below = TaskRef(name), {*below, name}
+    return request, pieces, below, steps
 
 
 def _pieces(plan: CountPlan, graph: Graph) -> tuple[list[Any], set[str]]:
@@ -150,12 +159,18 @@ def add_bins(parts: Sequence[QuantileHistogram]) -> QuantileHistogram:
 def _checked(counts: JointCounts, planned: int | None) -> JointCounts:
     """Hold the counts against the rows that were planned, before anything is published."""
     counts.check("the total")
-    if planned is not None and counts.ledger.rows_footer != planned:
+    check_planned(counts.ledger, planned)
+    joint_counts.check_buckets(counts)
+    return counts
+
+
+def check_planned(ledger: Ledger, planned: int | None) -> None:
+    """Raise unless the ledger balances and holds the rows that were planned."""
+    ledger.check("the total")
+    if planned is not None and ledger.rows_footer != planned:
         raise ChangedInputError(
             "other rows were read than were planned",
             expected=f"{planned} rows",
-            found=f"{counts.ledger.rows_footer} rows",
+            found=f"{ledger.rows_footer} rows",
             effect="nothing published",
         )
-    joint_counts.check_buckets(counts)
-    return counts

@@ -125,9 +125,9 @@ def count_leaf(request: Request, selection: Selection, pieces: Sequence[Any]) ->
     """Count the rows of some partitions."""
     counter = LeafCounter(request)
     wanted = request.columns if request.weights is None else (*request.columns, request.weights)
-    ledger = _each(pieces, wanted, selection, counter.update)
+    ledger = counted(pieces, wanted, selection, counter.update)
     found = counter.result(ledger)
-    found.check(_where(pieces))
+    found.check(where_of(pieces))
     return found
 
 
@@ -145,14 +145,15 @@ def bins_leaf(step: QuantilePass, selection: Selection, pieces: Sequence[Any]) -
     if not step.open:
         return counter.total
     wanted = step.open if step.weights is None else (*step.open, step.weights)
-    found = counter.result(_each(pieces, wanted, selection, counter.update))
-    found.check(_where(pieces))
+    found = counter.result(counted(pieces, wanted, selection, counter.update))
+    found.check(where_of(pieces))
     return found
 
 
-def _each(
+def counted(
     pieces: Sequence[Any], wanted: Iterable[str], selection: Selection, update: Callable[[pa.Table], None]
 ) -> Ledger:
+    """Give the chosen rows of some partitions to ``update``, batch by batch; return their ledger."""
     total = Ledger()
     for where, table, ledger in selected(pieces, wanted, selection):
         with _told(where):
@@ -173,6 +174,7 @@ def _told(where: str) -> Iterator[None]:
         raise
 
 
-def _where(pieces: Sequence[Any]) -> str:
+def where_of(pieces: Sequence[Any]) -> str:
+    """Return where the rows of a leaf come from, for messages."""
     first = pieces[0] if pieces else None
     return first.path if isinstance(first, Partition) else "a partition of the Dask frame"

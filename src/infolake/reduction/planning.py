@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -37,6 +37,7 @@ CELL_BYTES = 72
 SAMPLE_ABOVE = 64 << 20
 MANY_DISTINCT = 0.1
 LEAF_ROWS = 1 << 18
+SHARD_ABOVE = 1 << 22  # estimated cells from which a group is counted in shards
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,28 @@ class CountPlan:
         names = [self.request.group_names(g) for g in range(len(self.request.groups))] if bounds[2:] else []
         return tuple(names[a:b] for a, b in pairwise(bounds)) if bounds[2:] else ([],)
 
+    @cached_property
+    def large(self) -> np.ndarray[Any, Any]:
+        """Which groups have so many cells, by estimate, that they are counted in shards; bool, (groups,)."""
+        none = np.zeros(len(self.request.groups), np.bool_)
+        if self.source is None or self.limits or self.request.weights is not None:
+            return none
+        found: np.ndarray[Any, Any] = estimated_cells(self) > SHARD_ABOVE
+        return found
+
+    def of_groups(self, chosen: Any) -> CountPlan:
+        """Return the plan for some of the groups (a number, a slice or flags); the same rows are read."""
+        n = len(self.request.columns)
+        index = np.atleast_2d(self.request.groups.index[chosen])
+        listed = [tuple(c for c in row if c < n) for row in index.tolist()]
+        return replace(self, request=replace(self.request, groups=Groups(n, "listed", given=tuple(listed))))
+
+    def of_columns(self, columns: Sequence[str]) -> CountPlan:
+        """Return the plan that counts some columns alone; the same rows are read."""
+        alone = tuple((self.request.number(c),) for c in columns)
+        groups = Groups(len(self.request.columns), "listed", given=alone)
+        return replace(self, request=replace(self.request, groups=groups))
+
     def __repr__(self) -> str:
         from infolake.reduction.describing import as_text
 
@@ -144,7 +167,8 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     """Plan a count: open the footers, settle columns, groups and bins, check the size.
 
     With ``in_blocks`` a plan is also made where all tables together would not fit but can be counted
-    block by block (:attr:`CountPlan.blocks`), each block in a scan of its own.
+    block by block (:attr:`CountPlan.blocks`) or in shards (:attr:`CountPlan.large`), each block and each
+    large group in a scan of its own.
 
     Raises
     ------
@@ -172,8 +196,9 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     leaves = _leaves(source.partitions, len(groups)) if source else ()
     levels = _estimate(source, request, rules) if source else {}
     plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels, limits)
-    if not (in_blocks and plan.divisible):
-        check_size(plan)
+    held = plan.of_groups(~plan.large) if in_blocks and plan.large.any() else plan
+    if not (in_blocks and held.divisible):
+        check_size(held)
     return plan
 
 
@@ -449,6 +474,15 @@ def block_bounds(plan: CountPlan) -> list[int]:
             held = 0.0
         held += size
     return [*bounds, len(need)]
+
+
+def parts(plan: CountPlan) -> Iterator[CountPlan]:
+    """Yield plans for blocks of groups that each fit in memory; TooManyCellsError where one does not."""
+    if not plan.divisible:
+        check_size(plan)
+    bounds = block_bounds(plan)
+    for start, stop in pairwise(bounds):
+        yield plan if len(bounds) == 2 else plan.of_groups(slice(start, stop))
 
 
 def check_size(plan: CountPlan) -> None:

@@ -69,6 +69,7 @@ def read(
     file = partitions[0].file
     assert file is not None
     wanted = set(columns)
+    wanted -= set(partitions[0].option("plain", ()))
     texts = [n for n, t in partitions[0].types if n in wanted and canonical.is_text(canonical.from_name(t))]
     with reading(file.shown):
         source = file.open()

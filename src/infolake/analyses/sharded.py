@@ -1,0 +1,270 @@
+"""Scores and associations of groups whose tables are too large to hold, counted in shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from infolake.analyses.inference import Pairs
+from infolake.encoding.key_codes import AnyCode
+from infolake.errors import TooManyCellsError
+from infolake.large_tables import FrequencyTable
+from infolake.measures import catalogue
+from infolake.measures.plug_in import RESIDUAL_CELLS
+from infolake.reduction import sharded
+from infolake.reduction.planning import CountPlan, check_size
+from infolake.reduction.sharded import Count, Counted
+from infolake.summaries.sharded import Columns, Shard
+from infolake.tables import ContingencyTable, Strata, TableBatch
+
+Array = np.ndarray[Any, Any]
+PAIR: tuple[Columns, ...] = ((0, 1), (0,), (1,))
+EVERY = 1 << 62
+COUNTS = ("count", "count_x", "count_y")
+
+
+@dataclass(frozen=True, eq=False)
+class LargePair:
+    """The table of a pair of columns, or its strata, as much of them as a score needs.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        All counted columns, in schema order.
+    names : tuple of str
+        x, y, and the columns that are given.
+    tables : TableBatch, Strata or FrequencyTable
+        The cells where there are few, else the frequencies of their counts.
+    n_missing : int
+        Rows that miss one of the columns.
+    cells, freedom : int
+        The sums over the strata of R C and of (R - 1)(C - 1).
+    """
+
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    tables: TableBatch | Strata | FrequencyTable
+    total: int
+    n_missing: int
+    cells: int
+    freedom: int
+
+    @property
+    def pairs(self) -> Pairs:
+        """The pair as the analyses know it."""
+        numbers = [[self.columns.index(name) for name in self.names[:2]]]
+        return Pairs(self.columns, np.array(numbers), self.names[2:])
+
+
+def large_pair(
+    plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: bool = False
+) -> LargePair | None:
+    """Count a pair of columns, and those given, in shards; None where their values make no key.
+
+    With ``whole`` all cells are kept, however many there are.
+
+    Raises
+    ------
+    TooManyCellsError
+        All cells are wanted, and by estimate they would not fit in memory.
+    """
+    if whole:
+        check_size(plan)
+    z = tuple(range(2, len(names)))
+    groups = ((0, 1, *z), (0, *z), (1, *z))
+    pair = Count(keep=EVERY if whole else RESIDUAL_CELLS)
+    questions = {groups[0]: pair} | dict.fromkeys(groups[1:], Count(per=bool(z)))
+    found = sharded.ask(plan, names, questions | ({z: Count()} if z else {}), level=level)
+    if found is None:
+        return None
+    xy, x, y = (found.of[group] for group in groups)
+    held = xy.frequencies.cells + x.frequencies.cells + y.frequencies.cells
+    tables: TableBatch | Strata | FrequencyTable
+    if whole or held <= RESIDUAL_CELLS:
+        tables = small_strata(xy.cells) if z else small_table(xy.cells)
+    else:
+        strata = found.of[z].frequencies.pair if z else None
+        tables = FrequencyTable(xy.frequencies.pair, x.frequencies.pair, y.frequencies.pair, strata)
+    sizes = _sizes(x, y, strata=bool(z))
+    return LargePair(
+        plan.request.columns, names, tables, xy.frequencies.total, found.tables.n_missing, *sizes
+    )
+
+
+def _sizes(x: Counted, y: Counted, *, strata: bool) -> tuple[int, int]:
+    """Return the sums over the strata of R C and of (R - 1)(C - 1)."""
+    if not strata:
+        rows, cols = x.frequencies.cells, y.frequencies.cells
+        return rows * cols, max(rows - 1, 0) * max(cols - 1, 0)
+    assert x.numbers is not None and y.numbers is not None  # noqa: PT018
+    R, C = x.numbers.summed().values, y.numbers.summed().values
+    return int((R * C).sum()), int(((R - 1) * (C - 1)).sum())
+
+
+def small_strata(cells: Shard) -> Strata:
+    """Return the cells of x, y and what is given as one table per stratum."""
+    ordered = cells.sorted()
+    codes, sizes = zip(*(_numbered(c) for c in ordered.columns), strict=True)
+    names = [f"c{i}" for i in range(len(codes))]
+    levels = [range(n) for n in sizes]
+    table = ContingencyTable.from_cells(codes, ordered.counts, levels=levels, columns=names)
+    batch = table.strata(names[2:])
+    return Strata(batch, np.zeros(len(batch), np.int64), 1)
+
+
+def needs_cells(measure: catalogue.Measure, options: Mapping[str, Any]) -> bool:
+    """Return whether a measure of tables needs every cell, not only how often each count occurs."""
+    once = (np.array([1]), np.array([2]))
+    table: Any = FrequencyTable(once, once, once, once if measure.needs == "strata" else None)
+    try:
+        measure.evaluate(table, **options)
+    except TooManyCellsError:
+        return True
+    return False
+
+
+def small_table(cells: Shard) -> TableBatch:
+    """Return the cells of a pair as a batch of one table, rows and columns numbered in order."""
+    ordered = cells.sorted()
+    (rows, n_rows), (cols, n_cols) = (_numbered(c) for c in ordered.columns)
+    offsets = np.array([0, len(rows)])
+    return TableBatch.from_cells(ordered.counts, rows, cols, offsets, np.array([n_rows]), np.array([n_cols]))
+
+
+def _numbered(codes: Array) -> tuple[Array, int]:
+    found, numbers = np.unique(codes, return_inverse=True)
+    return numbers.ravel(), len(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Margin:
+    """The counts of one column's levels, in the order of the levels.
+
+    Parameters
+    ----------
+    code : key code
+    codes : ndarray of uint64, ascending, shape (levels,)
+    counts : ndarray of int64, shape (levels,)
+    """
+
+    code: AnyCode
+    codes: Array
+    counts: Array
+
+    @classmethod
+    def of(cls, cells: Shard) -> Margin:
+        """Return the margin that the cells of a single column are."""
+        order = np.argsort(cells.keys, kind="stable")
+        return cls(cells.codes[0], cells.keys[order], cells.counts[order])
+
+    def places(self, codes: Array) -> Array:
+        """Return where codes stand among the margin's."""
+        found: Array = np.searchsorted(self.codes, codes)
+        return found
+
+    @cached_property
+    def has_missing(self) -> bool:
+        """Whether missing is a level that occurs."""
+        return bool(len(self.codes)) and int(self.codes[-1]) == self.code.size - 1
+
+    def labels(self, places: Array) -> tuple[Any, ...]:
+        """Return the labels of distinct ascending places; missing (None), if any level is, stands last."""
+        labels = self.code.levels(self.codes[places]).labels
+        return (*labels, None) if self.has_missing and (not labels or labels[-1] is not None) else labels
+
+
+def cells_batch(cells: Shard, x: Margin, y: Margin) -> TableBatch:
+    """Return some cells of a table with the margins of the whole."""
+    rows, cols = (m.places(c) for m, c in zip((x, y), cells.columns, strict=True))
+    return TableBatch(
+        cells=cells.counts,
+        rows=rows,
+        cols=cols,
+        offsets=np.array([0, len(rows)]),
+        row_margins=x.counts,
+        row_offsets=np.array([0, len(x.counts)]),
+        col_margins=y.counts,
+        col_offsets=np.array([0, len(y.counts)]),
+        totals=np.array([x.counts.sum()]),
+        sums_match=False,
+    )
+
+
+@dataclass(frozen=True)
+class Best:
+    """The cells that a listing shows: those of at least ``min_count``, and of them the ``top`` best.
+
+    Parameters
+    ----------
+    min_count : number
+    top : int or None
+    measure : str
+        The measure of cells that ranks, or "count", "count_x", "count_y".
+    """
+
+    min_count: float
+    top: int | None
+    measure: str
+
+    def prepared(self, margins: Sequence[Shard]) -> tuple[Margin, ...]:
+        """Return the margins as lookups need them."""
+        return tuple(Margin.of(m) for m in margins)
+
+    def __call__(self, shard: Shard, margins: Sequence[Margin]) -> Shard:
+        """Return the cells of a piece of a shard that may be shown."""
+        return self.finished(shard.chosen(shard.counts >= self.min_count), margins)
+
+    def finished(self, answer: Shard, margins: Sequence[Margin]) -> Shard:
+        """Return the best cells of a shard, or of all of them."""
+        if self.top is None or len(answer) <= self.top:
+            return answer
+        ordered = answer.sorted()
+        return ordered.chosen(self.order(cells_batch(ordered, *margins))[: self.top])
+
+    def order(self, batch: TableBatch) -> Array:
+        """Return positions of cells that stand in the order of their levels, best first, NaN last."""
+        if self.measure in COUNTS:
+            values = dict(zip(COUNTS, (batch.cells, *batch.cell_margins[:2]), strict=True))[self.measure]
+            return np.argsort(-values, kind="stable")
+        measure = catalogue.get(self.measure, per_cell=True)
+        sign = -1 if measure.best == "high" else 1
+        return np.argsort(sign * measure.evaluate(batch), kind="stable")
+
+
+@dataclass(frozen=True, eq=False)
+class LargeListing:
+    """Cells to be listed, best first, with the margins of the whole table."""
+
+    batch: TableBatch
+    margins: tuple[Margin, Margin]
+
+    @property
+    def shown(self) -> Array:
+        """All of its cells."""
+        return np.arange(len(self.batch.cells))
+
+    @property
+    def levels(self) -> list[tuple[Sequence[Any], Array]]:
+        """Per column, labels and the label of each cell."""
+        found: list[tuple[Sequence[Any], Array]] = []
+        for margin, places in zip(self.margins, (self.batch.rows, self.batch.cols), strict=True):
+            shown, codes = np.unique(places, return_inverse=True)
+            found.append((margin.labels(shown), codes.ravel()))
+        return found
+
+
+def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level: bool) -> LargeListing | None:
+    """Find the cells to list in shards; None where the columns' values make no key."""
+    whole = Count(keep=EVERY)
+    questions: dict[Columns, sharded.Question] = {(0, 1): best, (0,): whole, (1,): whole}
+    found = sharded.ask(plan, names, questions, margins={(0, 1): ((0,), (1,))}, level=level)
+    if found is None:
+        return None
+    x, y = (Margin.of(found.of[group].cells) for group in PAIR[1:])
+    ordered = found.of[0, 1].sorted()
+    order = best.order(cells_batch(ordered, x, y))[: best.top]
+    return LargeListing(cells_batch(ordered.chosen(order), x, y), (x, y))

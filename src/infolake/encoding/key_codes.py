@@ -1,0 +1,440 @@
+"""Columns of very many levels as integers, exactly and in the order of their levels.
+
+A **key code** maps every value of a column to an integer below ``size``, equal values to equal ones and
+smaller values to smaller ones; missing is ``size - 1``. It is made from a sample and widened, so that it
+need not know every value beforehand; whether it fits is checked for each value, and two codes of one
+kind add up to one that fits what either did.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infolake.encoding.bins import Edges
+from infolake.encoding.columns import BinEncoder, combined, dictionary_indices, normalized
+from infolake.encoding.levels import Levels, canonical
+
+Array = np.ndarray[Any, Any]
+MAX_BITS = 58  # of a key: the rest of 64 bits holds a count
+MAX_LENGTH = 48  # bytes of a text that may become an integer
+MAX_LEVELS = 1 << 16
+FEW_LEVELS = 1 << 12
+CLASSES = tuple(
+    frozenset(c.encode()) for c in (string.digits, string.ascii_lowercase, string.ascii_uppercase)
+)
+
+
+class KeyCode(Protocol):
+    """How the values of one column become integers."""
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        ...
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
+        """Return uint64 codes, shape (rows,); None where a value does not fit."""
+        ...
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        ...
+
+    def widened(self) -> Self:
+        """Return a code with room for values that a sample did not show."""
+        ...
+
+    def __add__(self, other: Self) -> Self | None: ...
+
+
+@dataclass(frozen=True)
+class IntegerKeys:
+    """Values that Arrow stores as integers: ``n`` of them from ``low`` on.
+
+    Examples
+    --------
+    >>> keys = IntegerKeys(pa.int64(), 10, 5)
+    >>> keys.codes(pa.array([10, None, 14])).tolist(), keys.codes(pa.array([9]))
+    ([0, 5, 4], None)
+    >>> keys.levels(np.array([0, 4, 5], np.uint64)).labels
+    (10, 14, None)
+    """
+
+    kind: pa.DataType
+    low: int
+    n: int
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        return self.n + 1
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
+        """Return uint64 codes, or None where a value does not fit."""
+        from infolake.key_kernels import integer_codes
+
+        values, missing = stored_integers(column)
+        out = np.empty(len(values), np.uint64)
+        return out if integer_codes(values, missing, self.low, self.n, out) else None
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        known = codes[codes < self.n].astype(np.int64) + self.low
+        return Levels(from_integers(known, self.kind), len(known) < len(codes))
+
+    def widened(self) -> IntegerKeys:
+        """Return room for as many values again above, and half as many below (never below 0 for that)."""
+        low = self.low - self.n // 2
+        low = max(low, min(self.low, 0))
+        high = min(self.low + 2 * self.n, 2**63)
+        low = max(low, -(2**63))
+        return IntegerKeys(self.kind, low, high - low)
+
+    def __add__(self, other: IntegerKeys) -> IntegerKeys:
+        if not (self.n and other.n):
+            return self if self.n else other
+        low = min(self.low, other.low)
+        return IntegerKeys(self.kind, low, max(self.low + self.n, other.low + other.n) - low)
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> IntegerKeys | None:
+        """Return the code that fits the values of a column; None where int64 does not hold them."""
+        try:
+            values, missing = stored_integers(column)
+        except pa.ArrowInvalid:
+            return None
+        known = values[~missing] if len(missing) else values
+        if not len(known):
+            return cls(kind, 0, 0)
+        low = int(known.min())
+        return cls(kind, low, int(known.max()) - low + 1)
+
+
+def stored_integers(column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
+    """Return a column's stored integers as int64, and flags of the missing ones (empty if there are none)."""
+    array = combined(column)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    missing = np.zeros(0, np.bool_)
+    if array.null_count:
+        missing = array.is_null().to_numpy(zero_copy_only=False)
+    kind = array.type
+    if pa.types.is_decimal(kind):
+        return _decimal_words(array), missing
+    if pa.types.is_boolean(kind):
+        array = array.cast(pa.int8())
+    elif pa.types.is_date32(kind):
+        array = array.view(pa.int32())
+    elif pa.types.is_timestamp(kind) or pa.types.is_time64(kind):
+        array = array.view(pa.int64())
+    if array.null_count:
+        array = array.fill_null(0)
+    return array.cast(pa.int64()).to_numpy(zero_copy_only=False), missing
+
+
+def _decimal_words(array: pa.Array) -> Array:
+    """Return the low words of 128-bit decimals of at most 18 digits: their whole value."""
+    words = np.frombuffer(array.buffers()[1], np.int64) if len(array) else np.zeros(0, np.int64)
+    return words[2 * array.offset : 2 * (array.offset + len(array)) : 2]
+
+
+def from_integers(values: Array, wanted: pa.DataType) -> pa.Array:
+    """Return stored int64 ``values`` as an array of a canonical type."""
+    if pa.types.is_decimal(wanted):
+        words = np.stack([values, values >> 63], axis=1).astype(np.int64)
+        return pa.Array.from_buffers(wanted, len(values), [None, pa.py_buffer(words.tobytes())])
+    found = pa.array(values)
+    if pa.types.is_boolean(wanted):
+        return found.cast(pa.bool_())
+    if pa.types.is_date32(wanted):
+        return found.cast(pa.int32()).view(wanted)
+    if pa.types.is_timestamp(wanted) or pa.types.is_time64(wanted):
+        return found.view(wanted)
+    return found.cast(wanted)
+
+
+def is_stored_integer(kind: pa.DataType) -> bool:
+    """Return whether values of a canonical type are stored as integers that int64 may hold."""
+    is_ = pa.types
+    if is_.is_decimal128(kind):
+        return bool(kind.precision <= 18)
+    plain = is_.is_integer(kind) or is_.is_boolean(kind) or is_.is_date32(kind)
+    return bool(plain or is_.is_timestamp(kind) or is_.is_time64(kind))
+
+
+@dataclass(frozen=True)
+class TextKeys:
+    """Short texts (or binaries) whose bytes come from an alphabet per position.
+
+    Parameters
+    ----------
+    kind : pyarrow.DataType
+        The canonical type.
+    alphabets : tuple of bytes
+        Per position, the bytes that may stand there, ascending. A text may end before any position.
+
+    Examples
+    --------
+    >>> keys = TextKeys(pa.string(), (b"u", b"0123456789", b"0123456789"))
+    >>> keys.size, keys.codes(pa.array(["u1", "u10", None])).tolist(), keys.codes(pa.array(["v1"]))
+    (243, [143, 144, 242], None)
+    >>> keys.levels(np.array([143, 144], np.uint64)).labels
+    ('u1', 'u10')
+    """
+
+    kind: pa.DataType
+    alphabets: tuple[bytes, ...]
+
+    @cached_property
+    def _n(self) -> int:
+        n = 1
+        for alphabet in self.alphabets:
+            n *= len(alphabet) + 1
+        return n
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        return self._n + 1
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """What a digit of each position counts."""
+        found = [1]
+        for alphabet in reversed(self.alphabets[1:]):
+            found.append(found[-1] * (len(alphabet) + 1))
+        return tuple(reversed(found)) if self.alphabets else ()
+
+    @cached_property
+    def digits(self) -> Array:
+        """What each byte adds at each position, shape (positions, 256); 2**62 where it may not stand."""
+        table = np.full((len(self.alphabets), 256), np.uint64(1 << 62))
+        for position, (alphabet, stride) in enumerate(zip(self.alphabets, self.strides, strict=True)):
+            found = np.frombuffer(alphabet, np.uint8)
+            table[position, found] = np.arange(1, len(found) + 1, dtype=np.uint64) * np.uint64(stride)
+        return table
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
+        """Return uint64 codes, or None where a value does not fit."""
+        from infolake.key_kernels import text_codes
+
+        array = combined(column)
+        if pa.types.is_dictionary(array.type):
+            return self._codes_of_dictionary(array)
+        out = np.empty(len(array), np.uint64)
+        return out if text_codes(*text_buffers(array), self.digits, self._n, out) else None
+
+    def _codes_of_dictionary(self, array: pa.DictionaryArray) -> Array | None:
+        values, indices = dictionary_indices(array)
+        used = np.unique(indices[indices < len(values)])
+        found = self.codes(values.take(pa.array(used)))
+        if found is None:
+            return None
+        table = np.full(len(values) + 1, self._n, np.uint64)
+        table[used] = found
+        return table[indices]
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        known = codes[codes < self._n]
+        data = np.zeros((len(known), len(self.alphabets)), np.uint8)
+        held = np.zeros(data.shape, np.bool_)
+        rest = known.copy()
+        for position, (alphabet, stride) in enumerate(zip(self.alphabets, self.strides, strict=True)):
+            digit, rest = np.divmod(rest, np.uint64(stride))
+            held[:, position] = digit > 0
+            data[:, position] = np.frombuffer(b"\0" + alphabet, np.uint8)[digit.astype(np.int64)]
+        offsets = np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int32)
+        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data[held].tobytes())]
+        values = pa.Array.from_buffers(self.kind, len(known), buffers)
+        return Levels(values, len(known) < len(codes))
+
+    def widened(self) -> TextKeys:
+        """Return room for all digits, or letters of a case, where a position has more than one of them."""
+        return TextKeys(self.kind, tuple(_widened(a) for a in self.alphabets))
+
+    def __add__(self, other: TextKeys) -> TextKeys | None:
+        n = max(len(self.alphabets), len(other.alphabets))
+        mine, theirs = (k.alphabets + (b"",) * (n - len(k.alphabets)) for k in (self, other))
+        return TextKeys(self.kind, tuple(bytes(sorted({*a, *b})) for a, b in zip(mine, theirs, strict=True)))
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> TextKeys | None:
+        """Return the code that fits the values of a column; None where one is too long."""
+        from infolake.key_kernels import text_bytes
+
+        array = combined(column)
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary.take(array.indices.unique().drop_null())
+        flags = np.zeros((MAX_LENGTH, 256), np.bool_)
+        longest = text_bytes(*text_buffers(array), flags)
+        if longest > MAX_LENGTH:
+            return None
+        return cls(kind, tuple(bytes(np.flatnonzero(row).tolist()) for row in flags[:longest]))
+
+
+def _widened(alphabet: bytes) -> bytes:
+    found = set(alphabet)
+    for letters in CLASSES:
+        if len(found & letters) > 1:
+            found |= letters
+    return bytes(sorted(found))
+
+
+def text_buffers(array: pa.Array) -> tuple[Array, Array, Array]:
+    """Return the offsets and bytes of an array of strings or binaries, and flags of its missing values."""
+    missing = np.zeros(0, np.bool_)
+    if array.null_count:
+        missing = array.is_null().to_numpy(zero_copy_only=False)
+    _, offsets, data = array.buffers()
+    places = (
+        np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1] if offsets else None
+    )
+    if places is None or not len(places):
+        places = np.zeros(len(array) + 1, np.int32)
+    return places, np.frombuffer(data or b"", np.uint8), missing
+
+
+@dataclass(frozen=True, eq=False)
+class LevelKeys:
+    """Few levels of any type, in canonical order.
+
+    Examples
+    --------
+    >>> keys = LevelKeys.of(pa.array(["b", "a", "b", None]), pa.string())
+    >>> keys.size, keys.codes(pa.array(["b", None])).tolist(), keys.codes(pa.array(["c"]))
+    (3, [1, 2], None)
+    """
+
+    values: pa.Array
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        return len(self.values) + 1
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
+        """Return uint64 codes, or None where a value does not fit."""
+        values, indices = dictionary_indices(combined(column))
+        found = pc.index_in(normalized(values.cast(self.values.type)), value_set=self.values, skip_nulls=True)
+        valid = normalized(values).is_valid().to_numpy(zero_copy_only=False)
+        table = found.fill_null(len(self.values)).to_numpy(zero_copy_only=False).astype(np.uint64)
+        table = np.append(table, np.uint64(len(self.values)))
+        codes: Array = table[indices]
+        strange = np.append(valid & found.is_null().to_numpy(zero_copy_only=False), False)
+        return None if strange.any() and strange[indices].any() else codes
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        known = codes[codes < len(self.values)].astype(np.int64)
+        return Levels(self.values.take(pa.array(known)), len(known) < len(codes))
+
+    def widened(self) -> LevelKeys:
+        """Return the code as it is: what other levels there are cannot be guessed."""
+        return self
+
+    def __add__(self, other: LevelKeys) -> LevelKeys | None:
+        values = pc.unique(pa.chunked_array([self.values, other.values]))
+        return None if len(values) > MAX_LEVELS else LevelKeys(canonical(values, False)[0].values)
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> LevelKeys | None:
+        """Return the code that fits the values of a column; None where they are many."""
+        values, indices = dictionary_indices(combined(column))
+        used = np.unique(indices[indices < len(values)])
+        found = pc.unique(normalized(values.take(pa.array(used)).cast(kind)).drop_null())
+        return None if len(found) > MAX_LEVELS else cls(canonical(found, False)[0].values)
+
+
+@dataclass(frozen=True)
+class BinKeys:
+    """The bins of a column of numbers; see :class:`infolake.encoding.columns.BinEncoder`."""
+
+    column: str
+    kind: pa.DataType
+    edges: Edges
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        return len(self.edges)
+
+    @cached_property
+    def _encoder(self) -> BinEncoder:
+        return BinEncoder(self.column, self.kind, self.edges)
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
+        """Return uint64 codes; BinRangeError for a value outside the edges."""
+        found, _ = self._encoder.encode(column)
+        return np.where(found == 0, len(self.edges) - 1, found - 1).astype(np.uint64)
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        known = codes[codes < len(self.edges) - 1].astype(np.int32)
+        return Levels(pa.array(known), len(known) < len(codes), self.edges)
+
+    def widened(self) -> BinKeys:
+        """Return the code as it is."""
+        return self
+
+    def __add__(self, other: BinKeys) -> BinKeys | None:
+        return self
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> BinKeys | None:
+        """Bins are known beforehand."""
+        raise NotImplementedError
+
+
+AnyCode = IntegerKeys | TextKeys | LevelKeys | BinKeys
+
+
+def guessed(sample: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | None:
+    """Return a widened code for a column of a canonical type, from a sample; None where none may fit.
+
+    Examples
+    --------
+    >>> guessed(pa.array([3, 5]), pa.int64())
+    IntegerKeys(kind=DataType(int64), low=2, n=7)
+    """
+    few = LevelKeys.of(sample, kind)
+    if few is not None and len(few.values) <= FEW_LEVELS and not is_stored_integer(kind):
+        return few
+    made: AnyCode | None = None
+    if is_stored_integer(kind):
+        made = IntegerKeys.of(sample, kind)
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+        made = TextKeys.of(sample, kind)
+    return None if made is None else made.widened()
+
+
+def fitting(code: AnyCode, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | None:
+    """Return a code of the same kind for the values of a column."""
+    return code if isinstance(code, BinKeys) else type(code).of(column, kind)
+
+
+def added(codes: Iterable[AnyCode | None]) -> AnyCode | None:
+    """Return one code for all that several ones fit; None where there is none."""
+    return reduce(lambda a, b: None if a is None or b is None else a + b, codes)  # type: ignore[operator]
+
+
+def key_bits(codes: Sequence[AnyCode]) -> int:
+    """Return the bits of the key of several columns.
+
+    Examples
+    --------
+    >>> key_bits([IntegerKeys(pa.int64(), 0, 1000), IntegerKeys(pa.int64(), 0, 3)])
+    12
+    """
+    size = 1
+    for code in codes:
+        size *= code.size
+    return max(1, (size - 1).bit_length())

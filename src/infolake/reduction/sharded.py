@@ -1,0 +1,490 @@
+"""Groups of very many cells on Dask: leaves, shards, and what is asked of each shard.
+
+Every leaf sorts its rows' keys and splits them into shards; shard s of all leaves is added by one task,
+which answers at once and keeps no more than its answer. A sample tells how values become keys; where a
+value does not fit, the leaves say what would, and the rows are read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import Any, Protocol
+
+import dask
+import numpy as np
+import psutil
+from dask.task_spec import List, Task, TaskRef
+
+from infolake.encoding.key_codes import MAX_BITS, AnyCode, BinKeys, LevelKeys, TextKeys, guessed, key_bits
+from infolake.errors import ChangedInputError, LedgerError
+from infolake.reduction import cluster, config, counting
+from infolake.reduction.graph import Graph, Key, Lazy
+from infolake.reduction.leaf import Selection, counted, where_of
+from infolake.reduction.planning import CountPlan, check_size, memory_limit
+from infolake.reduction.spilling import Spill, spill_folder
+from infolake.sources import Partition
+from infolake.summaries.frequencies import Frequencies
+from infolake.summaries.request import Request
+from infolake.summaries.sharded import (
+    Block,
+    Columns,
+    Found,
+    KeyCounter,
+    Keyed,
+    Memory,
+    Misfit,
+    Numbers,
+    Shard,
+    Store,
+    Tables,
+    merged,
+)
+
+ENTRY_BYTES = 8
+MERGE_BYTES = 40  # what an entry takes while its shard is added
+CHUNK_ROWS = 1 << 21
+LEAST_CHUNK = 1 << 18
+TABLE_CODES = 1 << 23
+WIDE_CODES = 1 << 19
+ATTEMPTS = 3
+EVERY_TABLES = 4
+
+
+class Question(Protocol):
+    """What is asked of the pieces of each shard of a group; the answers add."""
+
+    def prepared(self, margins: Sequence[Shard]) -> Any:
+        """Return the margins as :meth:`__call__` wants them; once for all shards."""
+        ...
+
+    def __call__(self, shard: Shard, margins: Any) -> Any:
+        """Return the answer of a piece."""
+        ...
+
+    def finished(self, answer: Any, margins: Any) -> Any:
+        """Return what a shard need tell of the sum of its pieces' answers."""
+        ...
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often each count occurs; and the cells themselves, where there are at most ``keep`` of them.
+
+    With ``per`` also how many cells there are per combination of all columns but the first.
+    """
+
+    keep: int = 0
+    per: bool = False
+
+    def prepared(self, margins: Sequence[Shard]) -> None:
+        """No margins are wanted."""
+
+    def __call__(self, shard: Shard, margins: None) -> Counted:  # noqa: ARG002
+        """Return the answer of a piece."""
+        kept = shard if len(shard) <= self.keep else None
+        numbers = shard.numbers() if self.per else None
+        return Counted(Frequencies.of(shard.counts), kept, self.keep, numbers)
+
+    def finished(self, answer: Counted, margins: None) -> Counted:  # noqa: ARG002
+        """Return the answer, put together."""
+        return answer if answer.numbers is None else replace(answer, numbers=answer.numbers.summed())
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Frequencies of a group's counts, its cells where they are at most ``keep``, and how many there are."""
+
+    frequencies: Frequencies
+    cells: Shard | None
+    keep: int
+    numbers: Numbers | None = None
+
+    def __add__(self, other: Counted) -> Counted:
+        cells = None
+        if self.cells is not None and other.cells is not None:
+            cells = self.cells + other.cells
+            cells = cells if len(cells) <= self.keep else None
+        numbers = self.numbers
+        if numbers is not None and other.numbers is not None:
+            numbers = numbers + other.numbers
+        return Counted(self.frequencies + other.frequencies, cells, self.keep, numbers)
+
+    def __sizeof__(self) -> int:
+        return 100 + self.frequencies.__sizeof__() + (self.cells.__sizeof__() if self.cells else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one scan found.
+
+    Parameters
+    ----------
+    keyed : Keyed
+        How values became keys, in the end.
+    tables : Tables
+        Columns counted whole, rows left out, ledger.
+    of : dict of group to answer
+    spilled : int
+        Bytes that were meant to be spilled at most; 0 where nothing was.
+    """
+
+    keyed: Keyed
+    tables: Tables
+    of: dict[Columns, Any]
+    spilled: int = 0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How much a scan holds at once.
+
+    Parameters
+    ----------
+    shard_bits, chunk_rows : int
+        As in :class:`Keyed`.
+    table_codes : int
+        A single column of at most so many codes is counted in a table.
+    spill_bytes : int
+        Room that spilled entries need at most; 0 where they stay in memory.
+    """
+
+    shard_bits: int
+    chunk_rows: int
+    table_codes: int
+    spill_bytes: int
+
+
+def key_codes(plan: CountPlan, columns: Sequence[str]) -> tuple[AnyCode, ...] | None:
+    """Return how the values of columns become keys; None where no key of 58 bits holds them.
+
+    A sample tells. Columns that it cannot tell, and wide ones of a key that would be too long, are counted
+    alone first: a value's code is then its rank among the levels, all of which are held.
+    """
+    assert plan.source is not None
+    sample = plan.source.sample(columns)
+    kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
+    found = {c: _guess(plan, c, sample[c], kinds[c]) for c in columns}
+    known = [code for code in found.values() if code is not None]
+    if len(known) < len(found) or key_bits(known) > MAX_BITS:
+        wide = [c for c, code in found.items() if code is None or code.size > WIDE_CODES]
+        found |= ranks(plan, wide)
+    codes = tuple(code for code in found.values() if code is not None)
+    return codes if key_bits(codes) <= MAX_BITS else None
+
+
+def _guess(plan: CountPlan, column: str, sample: Any, kind: Any) -> AnyCode | None:
+    edges = plan.request.edges[plan.request.number(column)]
+    return guessed(sample, kind) if edges is None else BinKeys(column, kind, edges)
+
+
+def ranks(plan: CountPlan, columns: Sequence[str]) -> dict[str, AnyCode]:
+    """Count columns alone; return the ranks of their levels as codes.
+
+    Raises
+    ------
+    TooManyCellsError
+        Not even the levels would fit in memory.
+    """
+    alone = plan.of_columns(columns)
+    check_size(alone)
+    counts = cluster.compute(counting.lazy_counts(alone))
+    found: dict[str, AnyCode] = {}
+    for column in columns:
+        number = counts.request.number(column)
+        edges, kind = counts.request.edges[number], counts.request.types[number]
+        levels = LevelKeys(counts.level_sets[number].values)
+        found[column] = levels if edges is None else BinKeys(column, kind, edges)
+    return found
+
+
+def shape(n_entries: int, n_groups: int) -> Shape:
+    """Return how a scan of ``n_groups`` groups, of up to ``n_entries`` each, keeps within its memory."""
+    threads, budget, may_spill = _resources()
+    chunk, table = CHUNK_ROWS, TABLE_CODES
+    while chunk > LEAST_CHUNK and threads * chunk * 3 * ENTRY_BYTES * n_groups > budget // 4:
+        chunk //= 2
+    while table > 1 << 16 and (threads + 2 * EVERY_TABLES) * table * 8 > budget // 4:
+        table //= 2
+    shard_bits = max(2, (2 * threads - 1).bit_length())
+    while shard_bits < 16 and threads * (n_entries >> shard_bits) * MERGE_BYTES > budget // 3:
+        shard_bits += 1
+    held = n_entries * n_groups * ENTRY_BYTES
+    return Shape(shard_bits, chunk, table, held if may_spill and held > budget // 4 else 0)
+
+
+def _resources() -> tuple[int, int, bool]:
+    """Return the threads that share one memory, how much of it is free, and whether spilling is ours."""
+    client = cluster.active_client()
+    if client is not None:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        threads = max((w["nthreads"] for w in workers), default=1)
+        limit = min((w["memory_limit"] or 2**62 for w in workers), default=2**62)
+        return threads, min(limit, psutil.virtual_memory().total) // 2, False
+    threads = dask.config.get("num_workers", None) or psutil.cpu_count() or 1
+    if config.size("memory-limit") is None:
+        return threads, memory_limit(), True
+    free = memory_limit() - psutil.Process().memory_info().rss
+    return threads, max(free, 1 << 26), True
+
+
+def ask(
+    plan: CountPlan,
+    columns: Sequence[str],
+    questions: Mapping[Columns, Question],
+    *,
+    margins: Mapping[Columns, tuple[Columns, ...]] | None = None,
+    level: bool = False,
+) -> Answers | None:
+    """Count groups of ``columns`` in shards, in one scan, and ask each shard.
+
+    Parameters
+    ----------
+    plan : CountPlan
+        What is read, and which rows count.
+    columns : sequence of str
+    questions : dict of group to question
+        Groups of positions in ``columns``.
+    margins : dict of group to groups, optional
+        Other groups whose cells, whole, are given to the question of a group.
+    level : bool
+        Whether missing is one more level.
+
+    Returns
+    -------
+    Answers or None
+        None where the values of the columns make no key of 58 bits.
+
+    Raises
+    ------
+    StorageError, OutputError
+        There is no room to spill.
+    """
+    codes = key_codes(plan, columns)
+    for _ in range(ATTEMPTS):
+        if codes is None:
+            return None
+        found = _attempt(plan, tuple(columns), codes, questions, margins or {}, level)
+        if isinstance(found, Answers):
+            return found
+        codes = _mended(plan, columns, found)
+    raise ChangedInputError(
+        "the values of a column changed while they were counted", effect="nothing published"
+    )
+
+
+def _mended(plan: CountPlan, columns: Sequence[str], found: Misfit) -> tuple[AnyCode, ...] | None:
+    """Return codes that fit what the first ones did not."""
+    codes = dict(zip(columns, found.codes, strict=True))
+    known = [code for code in codes.values() if code is not None]
+    if len(known) < len(codes) or key_bits(known) > MAX_BITS:
+        codes |= ranks(plan, [c for c, k in codes.items() if k is None or k.size > WIDE_CODES])
+    mended = tuple(code for code in codes.values() if code is not None)
+    return mended if key_bits(mended) <= MAX_BITS else None
+
+
+def _attempt(  # noqa: PLR0917
+    plan: CountPlan,
+    columns: tuple[str, ...],
+    codes: tuple[AnyCode, ...],
+    questions: Mapping[Columns, Question],
+    margins: Mapping[Columns, tuple[Columns, ...]],
+    level: bool,
+) -> Answers | Misfit:
+    kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
+    n_rows = plan.source_rows or sum(p.n_bytes for leaf in plan.leaves for p in leaf) // 8
+    n_groups = sum(len(g) > 1 for g in questions)
+    chosen = shape(n_rows, max(1, n_groups))
+    types = tuple(kinds[c] for c in columns)
+    whole = tuple(g for g in questions if len(g) == 1 and codes[g[0]].size <= chosen.table_codes)
+    shards, rows = chosen.shard_bits, chosen.chunk_rows
+    keyed = Keyed(columns, types, codes, tuple(questions), shards, rows, whole, level)
+    with _store(chosen.spill_bytes) as store:
+        lazy = _lazy(plan, keyed, store, questions, margins)
+        found: Answers | Misfit = cluster.compute(lazy)
+    return replace(found, spilled=chosen.spill_bytes) if isinstance(found, Answers) else found
+
+
+@contextmanager
+def _store(spill_bytes: int) -> Iterator[Store]:
+    if not spill_bytes:
+        yield Memory()
+        return
+    with spill_folder(spill_bytes) as folder:
+        yield Spill(str(folder))
+
+
+def _lazy(
+    plan: CountPlan,
+    keyed: Keyed,
+    store: Store,
+    questions: Mapping[Columns, Question],
+    margins: Mapping[Columns, tuple[Columns, ...]],
+) -> Lazy:
+    graph = Graph()
+    request, pieces, below, steps = counting.settled(plan, graph)
+    asked: Any = keyed
+    if steps:
+        name = f"infolake-keyed-{plan.token}"
+        asked = TaskRef(graph.one(name, _with_bins, keyed, request, below=below))
+        below = {*below, name}
+    plain = tuple(c for c, code in zip(keyed.columns, keyed.codes, strict=True) if isinstance(code, TextKeys))
+    name = f"infolake-keys-{plan.token}"
+    given = [(asked, store, plan.selection, _plainly(piece, plain)) for piece in pieces]
+    leaves = graph.leaves(name, keys_leaf, given, below)
+    building = _Building(graph, plan.token, asked, leaves, {*below, name})
+    tables = building.tables()
+    answers: dict[Columns, Key] = {}
+    for group in sorted(questions, key=len):
+        whole = [answers[g] for g in margins.get(group, ())]
+        answers[group] = building.answer(keyed, group, questions[group], tables, whole)
+    groups = tuple(answers)
+    references = List(*(TaskRef(answers[g]) for g in groups))
+    layers = {_layer(k) for k in (tables, *answers.values())} | below
+    key = graph.one(f"infolake-answers-{plan.token}", _finished, asked, TaskRef(tables), groups, references,
+                    plan.source_rows, below=layers)  # fmt: skip
+    return Lazy(graph.finished(), key)
+
+
+def _layer(key: Key) -> str:
+    return str(key[0] if isinstance(key, tuple) else key)
+
+
+def _with_bins(keyed: Keyed, request: Request) -> Keyed:
+    """Return the keys of the bins that the passes found."""
+    edges = dict(zip(request.columns, request.edges, strict=True))
+    known = zip(keyed.columns, keyed.codes, keyed.types, strict=True)
+    codes = tuple(code if edges[c] is None else BinKeys(c, kind, edges[c]) for c, code, kind in known)  # type: ignore[arg-type]
+    return replace(keyed, codes=codes)
+
+
+def _plainly(piece: Any, plain: tuple[str, ...]) -> Any:
+    """Return partitions whose columns ``plain`` are read as they stand, not as dictionaries."""
+    if not plain or not isinstance(piece, list):
+        return piece
+    return [
+        replace(p, options=(*p.options, ("plain", plain))) if isinstance(p, Partition) else p for p in piece
+    ]
+
+
+@dataclass
+class _Building:
+    """The graph under construction: one split and one sum for each shard of each group."""
+
+    graph: Graph
+    token: str
+    keyed: Any
+    leaves: list[Key]
+    below: set[str]
+
+    def tables(self) -> Key:
+        """Add what the leaves hold beside entries."""
+        name = f"infolake-tables-{self.token}"
+        tasks = [Task((name, i), _tables_of, TaskRef(leaf)) for i, leaf in enumerate(self.leaves)]
+        keys = self.graph.add_layer(name, tasks, self.below)
+        return self.graph.tree(f"infolake-add-tables-{self.token}", add_tables, keys, name, EVERY_TABLES)
+
+    def answer(
+        self, keyed: Keyed, group: Columns, question: Question, tables: Key, margins: list[Key]
+    ) -> Key:
+        """Add every shard of a group, and the answers of all shards."""
+        label = "-".join(map(str, group))
+        name = f"infolake-answer-{label}-{self.token}"
+        below = self.below | {_layer(k) for k in (tables, *margins)}
+        given: Any = None
+        if margins:
+            ready = f"infolake-margins-{label}-{self.token}"
+            references = List(*map(TaskRef, margins))
+            given = TaskRef(self.graph.one(ready, _prepared, question, references, below=below))
+            below = {*below, ready}
+        if group in keyed.whole:
+            return self.graph.one(
+                name, _whole_answer, self.keyed, group, question, given, TaskRef(tables), below=below
+            )
+        split = f"infolake-split-{label}-{self.token}"
+        n = keyed.n_shards
+        tasks = [
+            Task((split, i, s), _blocks_of, TaskRef(leaf), group, s)
+            for i, leaf in enumerate(self.leaves)
+            for s in range(n)
+        ]
+        self.graph.add_layer(split, tasks, self.below)
+        blocks = [List(*(TaskRef((split, i, s)) for i in range(len(self.leaves)))) for s in range(n)]
+        asked = (self.keyed, group, question, given)
+        shards = [Task((name, s), _shard_answer, *asked, s, blocks[s]) for s in range(n)]
+        keys = self.graph.add_layer(name, shards, {split, *below})
+        return self.graph.tree(f"infolake-add-answers-{label}-{self.token}", add_answers, keys, name)
+
+
+def keys_leaf(keyed: Keyed, store: Store, selection: Selection, pieces: Sequence[Any]) -> Found:
+    """Find the entries of some partitions."""
+    counter = KeyCounter(keyed, store)
+    ledger = counted(pieces, keyed.columns, selection, counter.update)
+    ledger.check(where_of(pieces))
+    return counter.result(ledger)
+
+
+def _tables_of(found: Found) -> Tables | Misfit:
+    return found.tables
+
+
+def _blocks_of(found: Found, group: Columns, shard: int) -> list[Block]:
+    return found.blocks[group][shard]
+
+
+def add_tables(parts: Sequence[Tables | Misfit]) -> Tables | Misfit:
+    """Add tables; where a leaf has a misfit, the misfits."""
+    misfits = [p for p in parts if isinstance(p, Misfit)]
+    return reduce(add, misfits or parts)
+
+
+def add_answers(parts: Sequence[Any]) -> Any:
+    """Add the answers of shards."""
+    return reduce(add, parts)
+
+
+def _prepared(question: Question, margins: Sequence[Counted]) -> Any:
+    return question.prepared([m.cells for m in margins if m.cells is not None])
+
+
+def _shard_answer(  # noqa: PLR0917
+    keyed: Keyed, group: Columns, question: Question, margins: Any, shard: int, blocks: Sequence[Any]
+) -> Any:
+    pieces = merged(keyed, group, shard, [b for part in blocks for b in part])
+    return question.finished(reduce(add, (question(piece, margins) for piece in pieces)), margins)
+
+
+def _whole_answer(
+    keyed: Keyed, group: Columns, question: Question, margins: Any, tables: Tables | Misfit
+) -> Any:
+    """Answer from a table of one column."""
+    code = keyed.codes[group[0]]
+    counts = np.zeros(0, np.int64) if isinstance(tables, Misfit) else tables.counts[group]
+    return question.finished(question(Shard.of_table(code, counts), margins), margins)
+
+
+def _finished(
+    keyed: Keyed,
+    tables: Tables | Misfit,
+    groups: tuple[Columns, ...],
+    answers: Sequence[Any],
+    planned: int | None,
+) -> Answers | Misfit:
+    """Hold what was found against the rows that were read, before anybody sees it."""
+    if isinstance(tables, Misfit):
+        return tables
+    counting.check_planned(tables.ledger, planned)
+    expected = tables.ledger.rows_counted - tables.n_missing
+    for group, answer in zip(groups, answers, strict=True):
+        if isinstance(answer, Counted) and answer.frequencies.total != expected:
+            raise LedgerError(
+                "internal: the cells of a group do not sum to the rows counted",
+                where=", ".join(keyed.columns[c] for c in group),
+                expected=str(expected),
+                found=str(answer.frequencies.total),
+                effect="nothing published",
+            )
+    return Answers(keyed, replace(tables, counts={}), dict(zip(groups, answers, strict=True)))

@@ -1,0 +1,137 @@
+"""A folder for what does not fit in memory: found with enough room, and gone whatever happens.
+
+The folder's owner holds a lock on a file in it. A folder that nobody locks belongs to a process that
+was killed, and the next one that spills removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infolake.errors import InfolakeError, OutputError, StorageError, printable
+from infolake.reduction import config
+from infolake.reduction.describing import size
+from infolake.summaries.sharded import Block
+
+Array = np.ndarray[Any, Any]
+PREFIX = "infolake-spill-"
+LOCK = "lock"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def spill_folder(need: int) -> Iterator[Path]:
+    """Give a folder below ``infolake.spill-directory`` for ``need`` bytes, and remove it at the end.
+
+    Raises
+    ------
+    StorageError
+        There is less room than that.
+    OutputError
+        The folder cannot be made.
+    """
+    root = Path(config.setting("spill-directory") or tempfile.gettempdir())
+    with _made(root) as folder:
+        free = shutil.disk_usage(folder).free
+        if free < need:
+            raise StorageError(
+                "the counts do not fit in memory, and there is too little room to spill them",
+                where=printable(root),
+                expected=f"up to {size(need)} free",
+                found=f"{size(free)} free",
+                effect="nothing was read in full, nothing published",
+                next="free space, set infolake.spill-directory to another disk, or raise the memory limit",
+            )
+        yield folder
+
+
+@contextmanager
+def _made(root: Path) -> Iterator[Path]:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    except OSError as error:
+        raise OutputError(
+            "no folder can be made to spill to",
+            where=printable(root),
+            found=str(error.strerror or error),
+            effect="nothing was read in full",
+            next="set infolake.spill-directory to a folder that may be written",
+        ) from error
+    try:
+        with (folder / LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(root: Path) -> None:
+    """Remove the folders of processes that are gone."""
+    for folder in root.glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class FileBlock:
+    """Entries of one shard in a file."""
+
+    path: str
+    start: int
+    n: int
+
+    def load(self) -> Array:
+        """Return the entries, ascending."""
+        found = np.fromfile(self.path, np.uint64, self.n, offset=8 * self.start)
+        if len(found) < self.n:
+            raise StorageError(
+                "a spilled file is shorter than it was written", where=self.path, effect="nothing published"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Spill:
+    """Keeps entries in files of one folder."""
+
+    folder: str
+
+    def put(self, entries: Array, bounds: Array) -> list[Block]:
+        """Keep the entries of each shard: one file for all of them."""
+        path = f"{self.folder}/{uuid.uuid4().hex}"
+        with _written(path):
+            entries.tofile(path)
+        return [FileBlock(path, a, b - a) for a, b in pairwise(bounds.tolist())]
+
+
+@contextmanager
+def _written(path: str) -> Iterator[None]:
+    try:
+        yield
+    except InfolakeError:
+        raise
+    except OSError as error:
+        full = error.errno in FULL or "requested and" in str(error)
+        raise StorageError(
+            "no space is left to spill to" if full else "the disk fails",
+            where=os.path.dirname(path),  # noqa: PTH120
+            found=str(error.strerror or error),
+            effect="nothing published",
+            next="free space, set infolake.spill-directory to another disk, or raise the memory limit",
+        ) from error

@@ -1,0 +1,443 @@
+"""Groups of very many cells, counted in shards: what a leaf finds, and how a shard is put together.
+
+The levels of a group's columns become one integer, its key (:mod:`infolake.encoding.key_codes`). A leaf
+sorts the mixed keys of its rows and keeps an entry for each distinct one; shard s of a group is a range
+of mixed keys, so that a shard is the sum of the same range of every leaf, and no cell is in two shards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from infolake.encoding.key_codes import AnyCode, added, fitting, key_bits
+from infolake.summaries.ledger import Ledger
+
+Array = np.ndarray[Any, Any]
+Columns = tuple[int, ...]
+BUCKET_BITS = 8
+BUCKET_ENTRIES = 1 << 16
+MOST_ROWS = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Keyed:
+    """What is counted in shards.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    types : tuple of pyarrow.DataType
+        Canonical types.
+    codes : tuple of key codes
+        One for each column.
+    groups : tuple of tuples of int
+        Groups of columns, by position.
+    shard_bits : int
+        There are ``2**shard_bits`` shards.
+    chunk_rows : int
+        Rows whose keys are gathered before they are sorted.
+    whole : tuple of groups
+        Single columns that are counted in a table, whole, instead of in shards.
+    level : bool
+        Whether missing is one more level; else rows that miss any column are left out.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+    codes: tuple[AnyCode, ...]
+    groups: tuple[Columns, ...]
+    shard_bits: int = 3
+    chunk_rows: int = 1 << 21
+    whole: tuple[Columns, ...] = ()
+    level: bool = False
+
+    @property
+    def n_shards(self) -> int:
+        """The number of shards of each group."""
+        return 1 << self.shard_bits
+
+    def sizes(self, group: Columns) -> tuple[int, ...]:
+        """Return the number of codes of each column of a group."""
+        return tuple(self.codes[c].size for c in group)
+
+    def bits(self, group: Columns) -> int:
+        """Return the bits of a group's keys; at least those that tell shards apart."""
+        return max(key_bits([self.codes[c] for c in group]), self.shard_bits, BUCKET_BITS)
+
+
+class Block(Protocol):
+    """Entries of one shard of one leaf, in memory or in a file."""
+
+    def load(self) -> Array:
+        """Return the entries, ascending."""
+        ...
+
+
+class Store(Protocol):
+    """Where a leaf leaves its entries."""
+
+    def put(self, entries: Array, bounds: Array) -> list[Block]:
+        """Keep ``entries[bounds[s]:bounds[s + 1]]`` for each shard s."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Entries in memory."""
+
+    entries: Array
+
+    def load(self) -> Array:
+        """Return the entries, ascending."""
+        return self.entries
+
+    def __sizeof__(self) -> int:
+        return 100 + self.entries.nbytes
+
+
+class Memory:
+    """Keeps entries in memory."""
+
+    def put(self, entries: Array, bounds: Array) -> list[Block]:
+        """Keep the entries of each shard."""
+        return [Held(entries[a:b].copy()) for a, b in pairwise(bounds.tolist())]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What leaves hold beside entries; they add.
+
+    Parameters
+    ----------
+    counts : dict of group to ndarray of int64
+        The counts of each code, of the columns that are counted whole.
+    n_missing : int
+        Rows left out because a column of them is missing.
+    ledger : Ledger
+    """
+
+    counts: dict[Columns, Array]
+    n_missing: int
+    ledger: Ledger
+
+    def __add__(self, other: Tables) -> Tables:
+        counts = {g: v + other.counts[g] for g, v in self.counts.items()}
+        return Tables(counts, self.n_missing + other.n_missing, self.ledger + other.ledger)
+
+    def __sizeof__(self) -> int:
+        return 200 + sum(v.nbytes for v in self.counts.values())
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Values that the codes do not fit; ``codes`` would fit those of this leaf. They add."""
+
+    codes: tuple[AnyCode | None, ...]
+
+    def __add__(self, other: Misfit) -> Misfit:
+        return Misfit(tuple(added(pair) for pair in zip(self.codes, other.codes, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one leaf found: tables, or what does not fit; and for each group and shard, its blocks."""
+
+    tables: Tables | Misfit
+    blocks: dict[Columns, list[list[Block]]]
+
+    def __sizeof__(self) -> int:
+        held = (b for shards in self.blocks.values() for blocks in shards for b in blocks)
+        return self.tables.__sizeof__() + sum(b.__sizeof__() for b in held)
+
+
+class KeyCounter:
+    """A leaf's work: batches of rows in, entries and tables out."""
+
+    def __init__(self, asked: Keyed, store: Store) -> None:
+        self.asked = asked
+        self.n_missing = 0
+        self.misfit: list[AnyCode | None] | None = None
+        self.chunks = {g: _Chunk(asked, g, store) for g in asked.groups if g not in asked.whole}
+        self.tables = {g: _Table(asked.codes[g[0]].size) for g in asked.whole}
+
+    def update(self, batch: pa.Table) -> None:
+        """Count the rows of ``batch``, which holds at least the columns."""
+        if self.misfit is None:
+            codes = self._codes(batch)
+            if codes is not None:
+                self._count(codes)
+                return
+            self.misfit = list(self.asked.codes)
+        self._learn(batch)
+
+    def result(self, ledger: Ledger) -> Found:
+        """Return what was found."""
+        if self.misfit is not None:
+            none: list[list[Block]] = [[] for _ in range(self.asked.n_shards)]
+            return Found(Misfit(tuple(self.misfit)), dict.fromkeys(self.chunks, none))
+        blocks = {group: chunk.finished() for group, chunk in self.chunks.items()}
+        counts = {group: table.finished() for group, table in self.tables.items()}
+        return Found(Tables(counts, self.n_missing, ledger), blocks)
+
+    def _codes(self, batch: pa.Table) -> list[Array] | None:
+        """Return the codes of every column, rows that miss one left out; None where a value does not fit."""
+        found = []
+        for name, code in zip(self.asked.columns, self.asked.codes, strict=True):
+            codes = code.codes(batch[name])
+            if codes is None:
+                return None
+            found.append(codes)
+        held = all(
+            batch[c].null_count == 0 and not pa.types.is_floating(batch[c].type) for c in self.asked.columns
+        )
+        return found if held or self.asked.level else self._complete(found)
+
+    def _complete(self, found: list[Array]) -> list[Array]:
+        missing = np.zeros(len(found[0]), np.bool_)
+        for codes, code in zip(found, self.asked.codes, strict=True):
+            missing |= codes == np.uint64(code.size - 1)
+        if not missing.any():
+            return found
+        self.n_missing += int(missing.sum())
+        return [codes[~missing] for codes in found]
+
+    def _learn(self, batch: pa.Table) -> None:
+        """Make the codes wider, so that they fit this batch too."""
+        assert self.misfit is not None
+        for i, (name, kind) in enumerate(zip(self.asked.columns, self.asked.types, strict=True)):
+            known = self.misfit[i]
+            if known is not None:
+                self.misfit[i] = added([known, fitting(known, batch[name], kind)])
+
+    def _count(self, codes: list[Array]) -> None:
+        for (column,), table in self.tables.items():
+            table.add(codes[column])
+        for group, chunk in self.chunks.items():
+            chunk.add([codes[c] for c in group])
+
+
+def _may_miss(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    odd = pa.types.is_floating(kind) or pa.types.is_null(kind) or pa.types.is_dictionary(kind)
+    return bool(column.null_count) or bool(odd)
+
+
+class _Table:
+    """The counts of one column, in 32 bits until so many rows have been counted."""
+
+    def __init__(self, size: int) -> None:
+        self.recent = np.zeros(size, np.uint32)
+        self.total: Array | None = None
+        self.rows = 0
+
+    def add(self, codes: Array) -> None:
+        from infolake.key_kernels import count_codes
+
+        if self.rows + len(codes) > MOST_ROWS:
+            self.total = self.finished()
+            self.recent[:] = 0
+            self.rows = 0
+        count_codes(codes, self.recent)
+        self.rows += len(codes)
+
+    def finished(self) -> Array:
+        return self.recent.astype(np.int64) if self.total is None else self.total + self.recent
+
+
+class _Chunk:
+    """The keys of one group, gathered, sorted and put into the store chunk by chunk."""
+
+    def __init__(self, asked: Keyed, group: Columns, store: Store) -> None:
+        self.sizes = asked.sizes(group)
+        self.bits = asked.bits(group)
+        self.bucket_bits = max(BUCKET_BITS, asked.shard_bits)
+        self.n_shards = asked.n_shards
+        self.rows = asked.chunk_rows
+        self.store = store
+        self.buffer = np.zeros(0, np.uint64)
+        self.scratch = self.buffer
+        self.held = 0
+        self.blocks: list[list[Block]] = [[] for _ in range(self.n_shards)]
+
+    def add(self, codes: list[Array]) -> None:
+        from infolake.key_kernels import append_codes, mix
+
+        n, start = len(codes[0]), 0
+        if not len(self.buffer):
+            self.buffer, self.scratch = np.empty(self.rows, np.uint64), np.empty(self.rows, np.uint64)
+        while start < n:
+            stop = min(n, start + self.rows - self.held)
+            keys = self.buffer[self.held : self.held + stop - start]
+            keys[:] = codes[0][start:stop]
+            for own, size in zip(codes[1:], self.sizes[1:], strict=True):
+                append_codes(keys, own[start:stop], size)
+            mix(keys, self.bits, keys)
+            self.held += stop - start
+            start = stop
+            if self.held == self.rows:
+                self._flush()
+
+    def finished(self) -> list[list[Block]]:
+        self._flush()
+        self.buffer = self.scratch = np.zeros(0, np.uint64)
+        return self.blocks
+
+    def _flush(self) -> None:
+        if not self.held:
+            return
+        scratch = self.scratch[: self.held]
+        entries, bounds = distinct(self.buffer[: self.held], self.bits, self.bucket_bits, scratch)
+        step = 1 << (self.bucket_bits - (self.n_shards.bit_length() - 1))
+        for shard, block in enumerate(self.store.put(entries, bounds[::step])):
+            self.blocks[shard].append(block)
+        self.held = 0
+
+
+def distinct(keys: Array, bits: int, bucket_bits: int, scratch: Array) -> tuple[Array, Array]:
+    """Return the entries of mixed keys, ascending, and where each of ``2**bucket_bits`` buckets starts.
+
+    ``keys`` and ``scratch``, of the same length, are overwritten, and the entries lie in ``keys``.
+    """
+    from infolake.key_kernels import partition, run_lengths
+
+    starts = np.zeros((1 << bucket_bits) + 1, np.int64)
+    partition(keys, bits - bucket_bits, starts, scratch)
+    bounds, n = np.zeros_like(starts), 0
+    for bucket in range(1 << bucket_bits):
+        part = scratch[starts[bucket] : starts[bucket + 1]]
+        part.sort()
+        n += run_lengths(part, 64 - bits, keys[n:])
+        bounds[bucket + 1] = n
+    return keys[:n], bounds
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Distinct keys of a group and their counts, in pieces that add by standing side by side.
+
+    Parameters
+    ----------
+    codes : tuple of key codes
+        Of the group's columns.
+    bits : int
+        Bits of the mixed keys.
+    pieces : tuple of (mixed keys, counts)
+        uint64 and int64, each of shape (cells,).
+    """
+
+    codes: tuple[AnyCode, ...]
+    bits: int
+    pieces: tuple[tuple[Array, Array], ...]
+
+    @classmethod
+    def of_table(cls, code: AnyCode, counts: Array) -> Shard:
+        """Return the cells of a column that was counted whole."""
+        from infolake.key_kernels import mix
+
+        keys = np.flatnonzero(counts)
+        bits, mixed = key_bits([code]), keys.astype(np.uint64)
+        mix(mixed, bits, mixed)
+        return cls((code,), bits, ((mixed, counts[keys]),))
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys, _ in self.pieces)
+
+    @cached_property
+    def counts(self) -> Array:
+        """The counts, int64, shape (cells,)."""
+        return _concatenated([counts for _, counts in self.pieces], np.int64)
+
+    @cached_property
+    def keys(self) -> Array:
+        """Mixed-radix numbers of the columns' codes, the first column slowest; uint64, shape (cells,)."""
+        from infolake.key_kernels import unmix
+
+        keys = _concatenated([keys for keys, _ in self.pieces], np.uint64).copy()
+        unmix(keys, self.bits, keys)
+        return keys
+
+    @cached_property
+    def columns(self) -> list[Array]:
+        """The codes of each column, uint64, each of shape (cells,)."""
+        from infolake.key_kernels import split_codes
+
+        rest, found = self.keys.copy(), []
+        for code in reversed(self.codes[1:]):
+            out = np.empty_like(rest)
+            split_codes(rest, code.size, out)
+            found.append(out)
+        return [rest, *reversed(found)]
+
+    def numbers(self) -> Numbers:
+        """Return how many cells there are per combination of all columns but the first."""
+        size = math.prod(code.size for code in self.codes[1:])
+        return Numbers(self.keys % np.uint64(size), np.ones(len(self), np.int64)).summed()
+
+    def chosen(self, rows: Any) -> Shard:
+        """Return some of the cells."""
+        mixed = _concatenated([keys for keys, _ in self.pieces], np.uint64)
+        return Shard(self.codes, self.bits, ((mixed[rows], self.counts[rows]),))
+
+    def sorted(self) -> Shard:
+        """Return the cells in the order of their levels."""
+        return self.chosen(np.argsort(self.keys, kind="stable"))
+
+    def __add__(self, other: Shard) -> Shard:
+        return Shard(self.codes, self.bits, self.pieces + other.pieces)
+
+    def __sizeof__(self) -> int:
+        return 200 + sum(keys.nbytes + counts.nbytes for keys, counts in self.pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """Numbers of cells per key; those of parts of the cells add."""
+
+    keys: Array
+    values: Array
+
+    def __add__(self, other: Numbers) -> Numbers:
+        return Numbers(np.concatenate([self.keys, other.keys]), np.concatenate([self.values, other.values]))
+
+    def summed(self) -> Numbers:
+        """Return each key once, ascending."""
+        keys, place = np.unique(self.keys, return_inverse=True)
+        values = np.zeros(len(keys), np.int64)
+        np.add.at(values, place.ravel(), self.values)
+        return Numbers(keys, values)
+
+    def __sizeof__(self) -> int:
+        return 100 + self.keys.nbytes + self.values.nbytes
+
+
+def _concatenated(parts: Sequence[Array], kind: Any) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(0, kind)
+
+
+def merged(asked: Keyed, group: Columns, shard: int, blocks: Sequence[Block]) -> Iterator[Shard]:
+    """Add the blocks of all leaves into one shard of a group; yield it in pieces that fit a cache."""
+    from infolake.key_kernels import sum_entries
+
+    bits, codes = asked.bits(group), tuple(asked.codes[c] for c in group)
+    parts = [p for p in (b.load() for b in blocks) if len(p)]
+    n_entries = sum(map(len, parts))
+    fine = min((n_entries // BUCKET_ENTRIES).bit_length(), bits - asked.shard_bits)
+    edges = ((shard << fine) + np.arange(1, 1 << fine)).astype(np.uint64)
+    limits = edges << np.uint64(64 - asked.shard_bits - fine)
+    cuts = [[0, *np.searchsorted(p, limits).tolist(), len(p)] for p in parts]
+    for bucket in range(1 << fine):
+        own = [p[c[bucket] : c[bucket + 1]] for p, c in zip(parts, cuts, strict=True)]
+        entries = np.sort(_concatenated(own, np.uint64))
+        keys, counts = np.empty(len(entries), np.uint64), np.empty(len(entries), np.int64)
+        n = sum_entries(entries, 64 - bits, keys, counts)
+        yield Shard(codes, bits, ((keys[:n], counts[:n]),))
