@@ -1,6 +1,8 @@
 """infolake.yaml is complete: every setting that is read stands there, and every one there is read."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dask
@@ -35,6 +37,18 @@ def test_what_a_user_sets_stands_above_the_defaults():
     with dask.config.set({"infolake.retries": 7, "infolake.connect-timeout": "3 minutes"}):
         assert config.number("retries") == 7
         assert config.seconds("connect-timeout") == 180
+
+
+def test_defaults_outlive_the_block_that_infolake_was_imported_in():
+    told = """
+import dask
+with dask.config.set({"infolake.retries": 7}):
+    from infolake.reduction import config
+    assert config.number("retries") == 7
+print(config.number("retries"), config.number("split-every"))
+"""
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["2", "8"]
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,16 @@ dask.config.update_defaults(defaults())
 
 
 def setting(name: str) -> Any:
-    """Return a setting as it is written.
+    """Return a setting as it is written, else its default.
+
+    Dask forgets the defaults at the end of a ``with dask.config.set`` block that infolake was imported in.
 
     Examples
     --------
     >>> setting("retries")
     2
     """
-    return dask.config.get(f"infolake.{name}")
+    return dask.config.get(f"infolake.{name}", defaults()["infolake"][name])
 
 
 def seconds(name: str) -> float:
