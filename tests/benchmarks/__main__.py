@@ -2,7 +2,7 @@
 
 Every contender runs in a process of its own with two threads; it warms up once, then all take turns.
 Where a peer would take too long it answers a sample of the pairs, and its time is scaled: the table
-says so. All contenders must give the same counts.
+says so. All contenders must give the same counts, or the same numbers to 1e-9.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import multiprocessing as mp
 import os
+import shutil
 import statistics
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, datasets
+from benchmarks import contenders, datasets, sparse
 
 LIMIT = 1800
 
@@ -41,10 +44,17 @@ class Workload:
     name: str
     folder: Path
     entries: list[Entry]
+    transient: bool = False
+    """Whether the data is removed after the run."""
 
 
 def workloads(root: Path, rows: int, columns: int) -> dict[str, Any]:
     """Return the makers of all workloads, by name."""
+    return {**dense_workloads(root, rows, columns), **sparse_workloads(root, 5 * rows)}
+
+
+def dense_workloads(root: Path, rows: int, columns: int) -> dict[str, Any]:
+    """Return the makers of the workloads whose tables are small."""
     levels = (datasets.LEVELS * (columns // 20 + 1))[:columns]
     pairs = columns * (columns - 1) // 2
     target = f"c{columns - 1:04d}"
@@ -111,14 +121,74 @@ def workloads(root: Path, rows: int, columns: int) -> dict[str, Any]:
     return {name.removeprefix("build_"): make for name, make in locals().items() if name.startswith("build_")}
 
 
+PAIR = {"groups": sparse.PAIR, "score": {"columns": ["user", "item"], "measures": ["mi", "nmi"]}}
+THREE = {
+    "groups": (("a", "b", "c"), ("a", "c"), ("b", "c"), ("c",)),
+    "score": {"columns": ["a"], "target": "b", "given": "c", "measures": ["mi"]},
+}
+
+
+def sparse_workloads(root: Path, rows: int) -> dict[str, Any]:
+    """Return the makers of the workloads whose tables stay almost empty: rows / 25 by rows / 100 levels."""
+    size = f"{rows:,} rows, {rows // 25:,} x {rows // 100:,} levels"
+
+    def peers(options: dict[str, Any]) -> list[Entry]:
+        names = ("infolake_score", "duckdb_entropies", "polars_entropies", "decode")
+        return [Entry(name, options) for name in names]
+
+    def spilling(name: str, options: dict[str, Any]) -> Entry:
+        return Entry(name, options | {"spill": str(root / "spill" / name)})
+
+    def build_sparse() -> Workload:
+        return Workload(f"{size}, MI and NMI", datasets.sparse(root, rows), peers(PAIR))
+
+    def build_sparse_text() -> Workload:
+        return Workload("the same keys as text", datasets.sparse_text(root, rows), peers(PAIR))
+
+    def build_top_pairs() -> Workload:
+        entries = [Entry("infolake_top"), Entry("duckdb_top")]
+        return Workload(f"{size}, best {sparse.TOP} pairs by NPMI", datasets.sparse(root, rows), entries)
+
+    def build_sparse_1gib() -> Workload:
+        options = PAIR | {"memory": "1GiB"}
+        entries = [spilling("infolake_score", options), spilling("duckdb_entropies", options)]
+        return Workload(
+            f"{size}, MI and NMI within 1 GiB (DuckDB: 1 GB)", datasets.sparse(root, rows), entries
+        )
+
+    def build_sparse_long() -> Workload:
+        short, options = datasets.sparse(root, rows), PAIR | {"memory": "2GiB"}
+        within = spilling("infolake_score", options)
+        entries = [
+            within,
+            Entry("infolake_score", within.options, 8, "8 x the short run within 2 GiB", short),
+            Entry("infolake_score", PAIR, 8, "8 x the short run", short),
+        ]
+        name = f"{8 * rows:,} rows, {8 * (rows // 25):,} x {8 * (rows // 100):,} levels, within 2 GiB"
+        return Workload(name, datasets.sparse_long(root, rows), entries, transient=True)
+
+    def build_sparse_cluster() -> Workload:
+        options = PAIR | {"worker_memory": "1GiB"}
+        entries = [Entry("infolake_score_cluster", options), Entry("infolake_score", PAIR)]
+        return Workload(f"{size}, 2 workers of 1 GiB", datasets.sparse(root, rows), entries)
+
+    def build_three() -> Workload:
+        n = rows * 2 // 5
+        name = f"{n:,} rows, 3 columns of {n // 200:,} levels, I(a; b given c)"
+        return Workload(name, datasets.three_keys(root, n), peers(THREE))
+
+    return {name.removeprefix("build_"): make for name, make in locals().items() if name.startswith("build_")}
+
+
 class Running:
     """A contender in its own process."""
 
     def __init__(self, entry: Entry, folder: Path) -> None:
         self.entry = entry
         self.times: list[float] = []
-        self.checked: dict[str, list[int]] = {}
+        self.checked: contenders.Checked = {}
         self.megabytes = 0.0
+        self.spilled = 0.0
         context = mp.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.process = context.Process(
@@ -133,13 +203,18 @@ class Running:
         if not self.pipe.poll(LIMIT):
             self.process.kill()
             raise TimeoutError(f"{self.entry.name} took more than {LIMIT} s")
-        seconds, self.checked, self.megabytes = self.pipe.recv()
+        try:
+            seconds, self.checked, self.megabytes, spilled = self.pipe.recv()
+        except EOFError:
+            raise SystemExit(f"{self.entry.name} failed: its error stands above") from None
+        self.spilled = max(self.spilled, spilled)
         if counted:
             self.times.append(seconds * self.entry.scale)
 
     def stop(self) -> None:
         """End the process."""
-        self.pipe.send("stop")
+        with suppress(BrokenPipeError):
+            self.pipe.send("stop")
         self.process.join(60)
         if self.process.is_alive():
             self.process.kill()
@@ -167,12 +242,26 @@ def compare(workload: Workload, runs: int) -> list[Running]:
 
 
 def _check_equal(running: list[Running]) -> None:
-    for contender in running[1:]:
-        if contender.entry.folder is not None:
-            continue
-        for pair, counts in contender.checked.items():
-            if running[0].checked.get(pair, counts) != counts:
-                raise SystemExit(f"{contender.entry.name} counts {pair} otherwise than infolake")
+    check_equal([(r.entry.name, r.checked) for r in running if r.entry.folder is None])
+
+
+def check_equal(answers: list[tuple[str, contenders.Checked]]) -> None:
+    """Stop unless all contenders agree on everything that two of them tell."""
+    first: dict[str, tuple[str, Any]] = {}
+    for name, checked in answers:
+        for what, value in checked.items():
+            other, expected = first.setdefault(what, (name, value))
+            if not agree(expected, value):
+                raise SystemExit(f"{name} has another {what} than {other}: {value!r:.200}, {expected!r:.200}")
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Whether two answers are equal, numbers with a fraction to 1e-9."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(agree, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
 
 
 def table(results: dict[str, list[Running]]) -> str:
@@ -181,8 +270,8 @@ def table(results: dict[str, list[Running]]) -> str:
     lines = [
         f"Medians on {os.cpu_count()} cores, {day}; every contender with 2 threads, in alternation, warm.",
         "",
-        "| workload | contender | seconds | times infolake's | peak MiB |",
-        "|---|---|---:|---:|---:|",
+        "| workload | contender | seconds | times infolake's | peak MiB | spilled MiB |",
+        "|---|---|---:|---:|---:|---:|",
     ]
     for name, running in results.items():
         for i, contender in enumerate(running):
@@ -190,7 +279,8 @@ def table(results: dict[str, list[Running]]) -> str:
             note = f" ({contender.entry.label})" if contender.entry.label else ""
             label = contender.entry.name.replace("_", " ") + note
             start = f"| {name if i == 0 else ''} | {label} | {contender.median:.2f} "
-            lines.append(f"{start}| {ratio:.2f} | {contender.megabytes:,.0f} |")
+            spilled = f"{contender.spilled:,.0f}" if "spill" in contender.entry.options else ""
+            lines.append(f"{start}| {ratio:.2f} | {contender.megabytes:,.0f} | {spilled} |")
     return "\n".join(lines)
 
 
@@ -213,7 +303,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{name}: making data", file=sys.stderr)
         workload = makers[name]()
         print(f"{name}: running {len(workload.entries)} contenders", file=sys.stderr)
-        results[workload.name] = compare(workload, options.runs)
+        try:
+            results[workload.name] = compare(workload, options.runs)
+        finally:
+            if workload.transient:
+                shutil.rmtree(workload.folder)
         print(table({workload.name: results[workload.name]}), file=sys.stderr)
     print(table(results))
     if options.output:

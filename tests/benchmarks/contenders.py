@@ -1,7 +1,8 @@
 """What is timed: each contender answers one question from Parquet files, with two threads.
 
 A contender is a function of (folder, options) that returns a callable; calling it does the whole work
-and returns the counts of a few checked pairs, sorted, so that all contenders can be compared.
+and returns the counts of a few checked pairs, sorted, so that all contenders can be compared. The
+contenders on columns of very many levels stand in ``sparse`` and return numbers and rows.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 
-Checked = dict[str, list[int]]
+Checked = dict[str, Any]
 Run = Callable[[], Checked]
 Contender = Callable[[str, dict[str, Any]], Run]
 THREADS = 2
@@ -273,12 +276,61 @@ ALL: dict[str, Contender] = {f.__name__: f for f in (infolake, infolake_cluster,
 
 
 def serve(name: str, folder: str, options: dict[str, Any], pipe: Any) -> None:
-    """Let one contender work whenever the pipe says so; answer seconds, checked counts and peak MiB."""
+    """Let one contender work whenever the pipe says so; answer seconds, checked, peak MiB and spilled MiB."""
+    from benchmarks import sparse
+
     os.environ.setdefault("POLARS_MAX_THREADS", str(THREADS))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(THREADS))
-    work = ALL[name](folder, options)
+    work = {**ALL, **sparse.ALL}[name](folder, options)
     while pipe.recv() == "run":
-        start = time.perf_counter()
-        checked = work()
-        seconds = time.perf_counter() - start
-        pipe.send((seconds, checked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        with watched(options.get("spill")) as spilled:
+            start = time.perf_counter()
+            checked = work()
+            seconds = time.perf_counter() - start
+        pipe.send((seconds, checked, peak_mebibytes(), max(spilled, default=0) / 2**20))
+
+
+@contextmanager
+def watched(folder: str | None) -> Iterator[list[int]]:
+    """Gather the bytes below a folder every 20 ms until the block ends; nothing without a folder."""
+    from benchmarks.sparse import folder_bytes
+
+    found: list[int] = []
+    stop = Event()
+
+    def watch(path: Path) -> None:
+        while not stop.wait(0.02):
+            found.append(folder_bytes(path))
+
+    if folder is None:
+        yield found
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    thread = Thread(target=watch, args=(Path(folder),))
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+def peak_mebibytes() -> float:
+    """Return the largest resident memory that this process, or one of its children, has had.
+
+    It is what the kernel says of the process itself (VmHWM): ``ru_maxrss`` may be inherited.
+    """
+    import psutil
+
+    processes = [os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))]
+    found = [peak for pid in processes if (peak := _high_water(pid))]
+    return max(found, default=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _high_water(pid: int) -> float | None:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    lines = [line for line in text.splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) / 1024 if lines else None
