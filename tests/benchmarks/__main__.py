@@ -143,7 +143,8 @@ def sparse_workloads(root: Path, rows: int) -> dict[str, Any]:
         return Workload(f"{size}, MI and NMI", datasets.sparse(root, rows), peers(PAIR))
 
     def build_sparse_text() -> Workload:
-        return Workload("the same keys as text", datasets.sparse_text(root, rows), peers(PAIR))
+        entries = [*peers(PAIR), Entry("decode", {"plain": True}, label="without dictionaries")]
+        return Workload("the same keys as text", datasets.sparse_text(root, rows), entries)
 
     def build_top_pairs() -> Workload:
         entries = [Entry("infolake_top"), Entry("duckdb_top")]

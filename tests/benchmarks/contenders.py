@@ -103,13 +103,13 @@ def infolake_dask(folder: str, options: dict[str, Any]) -> Run:
 
 
 def decode(folder: str, options: dict[str, Any]) -> Run:
-    """Decode the files, strings as dictionaries, and do nothing with them."""
+    """Decode the files, strings as dictionaries (options: plain, as they are), and do nothing with them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     paths = sorted(Path(folder).glob("*.parquet"))
     schema = pq.read_schema(paths[0])
-    strings = [f.name for f in schema if pa.types.is_string(f.type)]
+    strings = [f.name for f in schema if pa.types.is_string(f.type) and "plain" not in options]
 
     def one(path: Path) -> None:
         file = pq.ParquetFile(path, read_dictionary=strings)
