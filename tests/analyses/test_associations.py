@@ -119,6 +119,16 @@ def test_counts_are_not_counted_again(
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
+@pytest.mark.parametrize("kind", ["int64", "uint64"])
+def test_integers_beside_missing_stay_exact(kind: str) -> None:
+    """Also the least int64, whose absolute value no int64 holds, and uint64 beyond 2**63."""
+    low, high = (-(2**63), 2**63 - 1) if kind == "int64" else (2**53 + 1, 2**64 - 1)
+    values = [low, low + 1, high - 1, high, None]
+    table = pa.table({"x": pa.array(values, kind), "y": pa.array(list("abcde"))})
+    found = il.associations(table, "x", "y", missing="level", bins="exact").sort_values("y")
+    assert [None if pd.isna(v) else int(v) for v in found["x"]] == values
+
+
 def test_weights_count_as_rows(frame: pd.DataFrame) -> None:
     whole = frame.assign(w=np.arange(len(frame)) % 3)
     repeated = whole.loc[whole.index.repeat(whole["w"])]

@@ -188,8 +188,15 @@ def _labels(levels: Sequence[Any], codes: Array) -> Any:
 
     known = [v for v in levels if v is not None]
     whole = known and all(isinstance(v, int) and not isinstance(v, bool) for v in known)
-    kind = "Int64" if whole and len(known) < len(levels) and max(map(abs, known)) < 2**63 else None
+    kind = _integers(min(known), max(known)) if whole and len(known) < len(levels) else None
     return pd.Series(list(levels), dtype=kind).take(codes).reset_index(drop=True)
+
+
+def _integers(low: int, high: int) -> Any:
+    """Return the pandas type that holds integers from ``low`` to ``high`` beside missing, exactly."""
+    if -(2**63) <= low and high < 2**63:
+        return "Int64"
+    return "UInt64" if low >= 0 and high < 2**64 else object
 
 
 def _ranking(sort_by: str | None, measures: list[catalogue.Measure]) -> str:
