@@ -194,7 +194,7 @@ def _labels(levels: Sequence[Any], codes: Array) -> Any:
 
 def _integers(low: int, high: int) -> Any:
     """Return the pandas type that holds integers from ``low`` to ``high`` beside missing, exactly."""
-    if -(2**63) <= low and high < 2**63:
+    if low >= -(2**63) and high < 2**63:
         return "Int64"
     return "UInt64" if low >= 0 and high < 2**64 else object
 

@@ -8,6 +8,7 @@ kind add up to one that fits what either did.
 
 from __future__ import annotations
 
+import hashlib
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -315,6 +316,12 @@ class LevelKeys:
     """
 
     values: pa.Array
+
+    def __repr__(self) -> str:
+        content = hashlib.blake2b(digest_size=16)
+        for buffer in self.values.buffers():
+            content.update(buffer or b"")
+        return f"LevelKeys({len(self.values)} levels, {content.hexdigest()})"
 
     @property
     def size(self) -> int:

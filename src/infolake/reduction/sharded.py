@@ -15,14 +15,13 @@ from operator import add
 from typing import Any, Protocol
 
 import dask
-import numpy as np
 import psutil
 from dask.task_spec import List, Task, TaskRef
 
 from infolake.encoding.key_codes import MAX_BITS, AnyCode, BinKeys, LevelKeys, TextKeys, guessed, key_bits
 from infolake.errors import ChangedInputError, LedgerError
 from infolake.reduction import cluster, config, counting
-from infolake.reduction.graph import Graph, Key, Lazy
+from infolake.reduction.graph import Graph, Key, Lazy, token
 from infolake.reduction.leaf import Selection, counted, where_of
 from infolake.reduction.planning import CountPlan, check_size, memory_limit
 from infolake.reduction.spilling import Spill, spill_folder
@@ -326,16 +325,18 @@ def _lazy(
 ) -> Lazy:
     graph = Graph()
     request, pieces, below, steps = counting.settled(plan, graph)
+    # what one attempt, or question, left on a cluster must not be taken for the answer of another
+    unique = token(plan.token, repr(keyed), repr(questions), repr(margins))
     asked: Any = keyed
     if steps:
-        name = f"infolake-keyed-{plan.token}"
+        name = f"infolake-keyed-{unique}"
         asked = TaskRef(graph.one(name, _with_bins, keyed, request, below=below))
         below = {*below, name}
     plain = tuple(c for c, code in zip(keyed.columns, keyed.codes, strict=True) if isinstance(code, TextKeys))
-    name = f"infolake-keys-{plan.token}"
+    name = f"infolake-keys-{unique}"
     given = [(asked, store, plan.selection, _plainly(piece, plain)) for piece in pieces]
     leaves = graph.leaves(name, keys_leaf, given, below)
-    building = _Building(graph, plan.token, asked, leaves, {*below, name})
+    building = _Building(graph, unique, asked, leaves, {*below, name})
     tables = building.tables()
     answers: dict[Columns, Key] = {}
     for group in sorted(questions, key=len):
@@ -344,7 +345,7 @@ def _lazy(
     groups = tuple(answers)
     references = List(*(TaskRef(answers[g]) for g in groups))
     layers = {_layer(k) for k in (tables, *answers.values())} | below
-    key = graph.one(f"infolake-answers-{plan.token}", _finished, asked, TaskRef(tables), groups, references,
+    key = graph.one(f"infolake-answers-{unique}", _finished, asked, TaskRef(tables), groups, references,
                     plan.source_rows, below=layers)  # fmt: skip
     return Lazy(graph.finished(), key)
 
@@ -446,13 +447,16 @@ def add_answers(parts: Sequence[Any]) -> Any:
     return reduce(add, parts)
 
 
-def _prepared(question: Question, margins: Sequence[Counted]) -> Any:
-    return question.prepared([m.cells for m in margins if m.cells is not None])
+def _prepared(question: Question, margins: Sequence[Any]) -> Any:
+    misfits = [m for m in margins if isinstance(m, Misfit)]
+    return misfits[0] if misfits else question.prepared([m.cells for m in margins])
 
 
 def _shard_answer(  # noqa: PLR0917
     keyed: Keyed, group: Columns, question: Question, margins: Any, shard: int, blocks: Sequence[Any]
 ) -> Any:
+    if isinstance(margins, Misfit):
+        return margins
     pieces = merged(keyed, group, shard, [b for part in blocks for b in part])
     return question.finished(reduce(add, (question(piece, margins) for piece in pieces)), margins)
 
@@ -461,9 +465,10 @@ def _whole_answer(
     keyed: Keyed, group: Columns, question: Question, margins: Any, tables: Tables | Misfit
 ) -> Any:
     """Answer from a table of one column."""
-    code = keyed.codes[group[0]]
-    counts = np.zeros(0, np.int64) if isinstance(tables, Misfit) else tables.counts[group]
-    return question.finished(question(Shard.of_table(code, counts), margins), margins)
+    if isinstance(tables, Misfit):
+        return tables
+    found = Shard.of_table(keyed.codes[group[0]], tables.counts[group])
+    return question.finished(question(found, margins), margins)
 
 
 def _finished(
