@@ -217,6 +217,46 @@ def test_fisher_refuses_weights_and_knows_certainty():
     assert il.fisher_exact_log_p(HUGE)[0, 0] < -1e17
 
 
+def test_bias_corrected_cramers_v_by_its_formula_and_by_chance():
+    """Bergsma 2013: under independence phi squared has the mean (R - 1)(C - 1) / (N - 1)."""
+    table = ContingencyTable([[12, 5, 0], [4, 9, 3]])
+    n, rows, cols = 33, 2, 3
+    phi = il.chi_squared(table) / n - (rows - 1) * (cols - 1) / (n - 1)
+    r, c = rows - (rows - 1) ** 2 / (n - 1), cols - (cols - 1) ** 2 / (n - 1)
+    truth = math.sqrt(phi / (min(r, c) - 1))
+    assert il.bias_corrected_cramers_v(table) == pytest.approx(truth, rel=1e-12)
+    assert il.bias_corrected_cramers_v(table) == il.cramers_v(table, bias_corrected=True)
+    shares = np.outer([0.2, 0.8], [0.3, 0.3, 0.4])
+    draws = np.random.default_rng(0).multinomial(60, shares.ravel(), size=500).reshape(-1, 2, 3)
+    plain, corrected = (
+        np.array([f(ContingencyTable(t)) for t in draws]) for f in (il.cramers_v, il.bias_corrected_cramers_v)
+    )
+    assert corrected.mean() < plain.mean() / 2
+    squared = plain**2 - corrected**2
+    assert (squared >= 0).all()
+
+
+@pytest.mark.parametrize("array", [[[3, 4]], [[1]], [[1, 0], [0, 0]]])
+def test_bias_corrected_cramers_v_of_a_constant_column(array):
+    assert math.isnan(il.bias_corrected_cramers_v(ContingencyTable(array)))
+
+
+def test_smoothed_contexts():
+    array = np.array([[4, 1, 3], [12, 2, 0]])
+    table = ContingencyTable(array)
+    for alpha in (0.75, 0.5, 1.0):
+        contexts = array.sum(axis=0) ** alpha
+        rows, share = array.sum(axis=1, keepdims=True), array / array.sum()
+        held = array > 0
+        truth = share[held] / (rows / array.sum() * contexts / contexts.sum())[held]
+        found = il.context_smoothed_pointwise_mutual_information(table, alpha=alpha)[held]
+        assert found == pytest.approx(np.log2(truth), rel=1e-12, abs=1e-14)
+    assert np.array_equal(
+        il.context_smoothed_pointwise_mutual_information(table, alpha=1.0),
+        il.pointwise_mutual_information(table),
+    )
+
+
 def test_residuals():
     """scipy and statsmodels call (n - E) / sqrt(E (1 - a/N) (1 - b/N)) the standardized residual."""
     array = np.array([[10, 10, 20], [20, 20, 20]])

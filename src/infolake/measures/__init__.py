@@ -20,6 +20,7 @@ from infolake.measures.agreement import (
     v_measure,
 )
 from infolake.measures.association import (
+    bias_corrected_cramers_v,
     chi_squared,
     chi_squared_p_value,
     contingency_coefficient,
@@ -36,6 +37,7 @@ from infolake.measures.cell_tests import adjusted_residual, fisher_exact_log_p, 
 from infolake.measures.cells import (
     chi_squared_contribution,
     collapsed_chi_squared,
+    context_smoothed_pointwise_mutual_information,
     contribution,
     dice,
     expected_count,
@@ -92,6 +94,7 @@ __all__ = [
     "adjusted_mutual_information",
     "adjusted_rand_index",
     "adjusted_residual",
+    "bias_corrected_cramers_v",
     "chi_squared",
     "chi_squared_contribution",
     "chi_squared_p_value",
@@ -100,6 +103,7 @@ __all__ = [
     "completeness",
     "conditional_entropy",
     "conditional_mutual_information",
+    "context_smoothed_pointwise_mutual_information",
     "contingency_coefficient",
     "contribution",
     "cramers_v",

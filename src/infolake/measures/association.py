@@ -196,12 +196,51 @@ def cramers_v(batch: TableBatch, *, bias_corrected: bool = False) -> Values:
     >>> cramers_v(ContingencyTable([[2, 0], [0, 2]]))
     1.0
     """
-    phi, rows, cols = _phi(batch), _levels(batch, "x"), _levels(batch, "y")
-    if bias_corrected:
-        freedom = _nan_unless(batch.sizes - 1)
-        phi = np.maximum(0.0, phi - (rows - 1) * (cols - 1) / freedom)
-        rows, cols = rows - (rows - 1) ** 2 / freedom, cols - (cols - 1) ** 2 / freedom
+    return _bergsma(batch) if bias_corrected else _cramer(_phi(batch), *_sides(batch))
+
+
+@measure(
+    "v_corrected",
+    "bergsma_v",
+    bounds=(0.0, 1.0),
+    reference="Bergsma 2013, J. Korean Stat. Soc. 42",
+    formula="V of max(0, chi squared / N - dof / (N - 1)), R - (R - 1)^2 / (N - 1) and C likewise",
+)
+def bias_corrected_cramers_v(batch: TableBatch) -> Values:
+    """Return Cramér's V with what chance alone would give taken out: about 0 for unrelated columns.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Two columns. Weighted rows count as ``n_effective``.
+
+    Returns
+    -------
+    float or ndarray of shape (B,)
+        0 to 1; NaN where a column is constant, or where there is hardly more than one row per level.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> round(bias_corrected_cramers_v(ContingencyTable([[12, 5], [4, 9]])), 6)
+    0.355393
+    """
+    return _bergsma(batch)
+
+
+def _bergsma(batch: TableBatch) -> Values:
+    rows, cols = _sides(batch)
+    freedom = _nan_unless(batch.sizes - 1)
+    phi = np.maximum(0.0, _phi(batch) - (rows - 1) * (cols - 1) / freedom)
+    return _cramer(phi, rows - (rows - 1) ** 2 / freedom, cols - (cols - 1) ** 2 / freedom)
+
+
+def _cramer(phi: Values, rows: Values, cols: Values) -> Values:
     return np.sqrt(phi / _nan_unless(np.minimum(rows, cols) - 1))
+
+
+def _sides(batch: TableBatch) -> tuple[Values, Values]:
+    return _levels(batch, "x"), _levels(batch, "y")
 
 
 @measure(

@@ -56,6 +56,37 @@ def pointwise_mutual_information(batch: TableBatch, *, smoothing: float = 1.0) -
     return _pmi(batch, smoothing)
 
 
+@cell_measure(
+    "pmi_alpha",
+    "smoothed_pmi",
+    absent=-math.inf,
+    symmetric=False,
+    unit="information",
+    reference=LEVY,
+    formula="log(n / a / (b^alpha / sum of b^alpha))",
+)
+def context_smoothed_pointwise_mutual_information(batch: TableBatch, *, alpha: float = 0.75) -> Values:
+    """Return PMI with the column margins to a power, which makes rare columns seem less surprising.
+
+    Parameters
+    ----------
+    table : ContingencyTable or TableBatch
+        Words (rows) by contexts (columns).
+    base : float or str
+        The unit.
+    alpha : float
+        The power; 1 gives PMI.
+
+    Examples
+    --------
+    >>> from infolake.tables import ContingencyTable
+    >>> context_smoothed_pointwise_mutual_information(ContingencyTable([[4, 1], [12, 0]])).round(3)
+    array([[-0.152,  0.848],
+           [ 0.17 ,   -inf]])
+    """
+    return _pmi(batch, alpha)
+
+
 @cell_measure("npmi", absent=-1.0, bounds=(-1.0, 1.0), reference=BOUMA, formula="PMI / -log(p)")
 def normalized_pointwise_mutual_information(batch: TableBatch) -> Values:
     """Return PMI / -ln(n/N): 1 if the levels only meet each other, 0 if independent, -1 if never.
