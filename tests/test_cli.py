@@ -102,6 +102,23 @@ def test_p_values_and_intervals(data):
     assert call("score", "data.parquet", "--correction", "bh").exit_code == 2
 
 
+def test_weights_and_a_corrected_estimate(data):
+    asked = ["score", "data.parquet", "--columns", "a,b", "--measure", "mi", "--weights", "w", "--entropy"]
+    frame = pd.read_parquet("data.parquet").assign(w=lambda f: np.arange(len(f)) % 3 + 0.5)
+    frame.to_parquet("data.parquet")
+    result = call(*asked, "miller_madow", "--p-values", "g_williams", "--output", "scores.csv")
+    assert result.exit_code == 0, result.output
+    scores = il.score(
+        frame, columns=["a", "b"], measures="mi", weights="w", entropy="mm", p_values="g_williams"
+    )
+    found = pd.read_csv("scores.csv")
+    for name in ("n_effective", "mutual_information", "p_value"):
+        assert found[name].item() == pytest.approx(scores[name].item(), rel=1e-12)
+    refused = call(*asked, "chao_shen")
+    assert refused.exit_code == 2
+    assert "needs numbers of rows, not weights" in refused.stderr
+
+
 def test_a_job_asks_for_p_values_and_intervals(data):
     lines = [
         "name: j",

@@ -447,6 +447,7 @@ def _print_titled(name: str, frame: pd.DataFrame) -> None:
 @click.option("--target", metavar="COLUMN", help="Score every column against this one.")
 @click.option("--columns", metavar="A,B,...", help="Only these columns.")
 @click.option("--measure", "measures", type=MEASURE, multiple=True, help="May be given several times.")
+@click.option("--weights", metavar="COLUMN", help="How much each row counts.")
 @click.option("--entropy", type=ESTIMATOR, default="plug_in", help="The estimator of entropies.")
 @click.option("--support", type=Support(), metavar="LEVELS", help="observed, table, or a number of levels.")
 @inference_options

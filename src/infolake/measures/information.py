@@ -41,8 +41,8 @@ def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     base : float or str
         2 (bits), "e" (nats), 10 (hartleys) or any number above 1.
     entropy : str
-        The entropy estimator. Corrected estimates may lie below 0 and are not clipped. Those that
-        are not "plug_in" are defined for counts and refuse weights.
+        The entropy estimator. Corrected estimates may lie below 0 and are not clipped. Weighted
+        rows count as ``n_effective``; estimators that need whole counts refuse them.
     support : str or int, optional
         The possible levels of each column: "observed", "table" (empty ones too) or a number.
         Default: the estimator's own, "table" where its formula runs over empty levels.
@@ -59,7 +59,8 @@ def mutual_information(tables: Tables, *, entropy: str = "plug_in") -> Values:
     UnknownMeasureError
         An unknown estimator.
     UsageError
-        An option that the estimator does not have; weights, with an estimator for counts.
+        An option that the estimator does not have; weights, with an estimator that needs whole
+        counts or where it is not known how many rows they are worth.
 
     Examples
     --------
