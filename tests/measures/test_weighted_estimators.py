@@ -101,6 +101,19 @@ def test_strata_count_their_own_effective_rows(frame):
     assert score["mutual_information"].item() == pytest.approx(np.average(parts, weights=sizes), rel=1e-12)
 
 
+@pytest.mark.parametrize("given_z", [{}, {"given": "z"}])
+def test_the_bias_shown_is_what_miller_madow_takes_out_of_full_tables(given_z):
+    rng = np.random.default_rng(0)
+    x, y, z = (v.ravel() for v in np.meshgrid(range(3), range(4), range(2)))
+    rows = rng.integers(0, 24, 400)
+    full = pd.DataFrame({"x": [*x, *x[rows]], "y": [*y, *y[rows]], "z": [*z, *z[rows]]})
+    full["w"] = rng.gamma(1.0, size=424) * (1 + 9 * full["z"])
+    options = {"columns": ["x", "y"], "weights": "w", "measures": "mi"} | given_z
+    plain, corrected = (il.score(full, entropy=e, **options) for e in ("plug_in", "miller_madow"))
+    removed = plain["mutual_information"] - corrected["mutual_information"]
+    assert plain["bias"].item() == pytest.approx(removed.item(), rel=1e-9)
+
+
 def test_whole_weights_are_weights(frame):
     whole = frame.assign(w=np.arange(90) % 5 + 1)
     table = il.count(whole, [("x", "y")], weights="w").table("x", "y")

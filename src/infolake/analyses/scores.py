@@ -338,7 +338,7 @@ def _held(counts: JointCounts, conditions: tuple[str, ...]) -> set[frozenset[int
 
 @dataclass(frozen=True)
 class _Tables:
-    """Tables to score, and per pair: n, n_missing, n_effective (weighted only), cells, degrees of freedom.
+    """Tables to score, and per pair: n, n_missing, n_effective (weighted only), cells, bias in nats.
 
     The certificate is there where ``max_levels`` was asked for.
     """
@@ -348,7 +348,7 @@ class _Tables:
     n_missing: Array
     n_effective: Array | None
     cells: Array
-    freedom: Array
+    bias: Array
     certificate: Certificate | None
 
 
@@ -357,33 +357,38 @@ def _tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
         return _conditional_tables(counts, pairs, missing)
     found = counts.batch(pairs.numbers, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
-    freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bias = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0) / (2 * found.batch.sizes)
     certificate = (
         Certificate(found.batch, pair_buckets(counts, pairs.sides, found.batch)) if counts.kept else None
     )
     totals = found.batch.totals
-    return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, freedom, certificate)
+    return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, bias, certificate)
 
 
 def _large_tables(found: LargePair) -> _Tables:
-    sizes = np.array([found.cells], np.float64), np.array([found.freedom], np.float64)
-    n, missing = np.array([found.total]), np.array([found.n_missing])
-    return _Tables(found.tables, n, missing, None, *sizes, None)  # type: ignore[arg-type]
+    n, missing, cells = (np.array([v]) for v in (found.total, found.n_missing, float(found.cells)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bias = np.array([float(found.freedom)]) / (2 * n)
+    return _Tables(found.tables, n, missing, None, cells, bias, None)  # type: ignore[arg-type]
 
 
 def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
     found = counts.strata(pairs.sides, pairs.given, missing)
     batch, group, n = found.batch, found.groups, len(pairs.numbers)
     rows, cols = batch.n_rows_nonempty, batch.n_cols_nonempty
-    freedom = grouped_sum(np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0), group, n)
+    freedom = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0)
     totals = grouped_sum(batch.totals, group, n)
-    cells = grouped_sum(rows * cols, group, n)
+    cells = grouped_sum(rows * cols, group, n).astype(float)
+    if batch.n_effective is not None:  # a stratum counts by its weight, its rows by their effective number
+        freedom = freedom * (batch.totals / batch.n_effective)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bias = grouped_sum(freedom, group, n) / (2 * totals.astype(np.float64))
     strata = Strata(batch, group, n)
     certificate = None
     if counts.kept:
         certificate = Certificate(strata, strata_buckets(counts, pairs.sides, pairs.given, missing, found))
-    sizes = cells.astype(float), freedom.astype(float)
-    return _Tables(strata, totals, found.n_missing, found.n_effective, *sizes, certificate)
+    return _Tables(strata, totals, found.n_missing, found.n_effective, cells, bias, certificate)
 
 
 def _frame(
@@ -405,7 +410,7 @@ def _frame(
             if found.certificate is not None:
                 ends = found.certificate.interval(measure, columns[measure.name], options)
                 columns |= {f"{measure.name}_{end}": v for end, v in zip(CERTIFIED, ends, strict=True)}
-        columns["bias"] = found.freedom / (2 * effective) / catalogue.log_base(options["base"])
+        columns["bias"] = found.bias / catalogue.log_base(options["base"])
         columns["thin"] = ~(effective / found.cells >= THIN)
         scored = Scored(found.tables, pairs, found.n_effective, columns)
         columns |= inferred(asked, scored, measures, options)
