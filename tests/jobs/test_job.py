@@ -18,6 +18,8 @@ bins: {x: 16, z: exact, w: [0, 1.5, 3], v: {method: uniform, bins: 8}}
 base: e
 missing: level
 weights: w
+max_levels: {z: 1000}
+rest: bucket
 scores:
   - {name: s, columns: [x], target: y, given: [z], measures: [mi], base: 10, missing: pairwise, entropy: mm,
      support: 9, p_values: g, intervals: delta, level: 0.9, correction: bh, permutations: 99, seed: 7}
@@ -72,6 +74,10 @@ def test_defaults_are_those_of_the_functions():
         ("bins: zero", "4:7", "a number of bins"),
         ("bins: {x: [2, 1]}", "4:11", "rising edges"),
         ("bins: {x: {method: kmeans}}", "4:11", "quantile"),
+        ("max_levels: none", "4:13", "how many levels to keep"),
+        ("max_levels: {x: 0}", "4:17", "how many levels to keep"),
+        ("max_levels: 9\nrest: drop", "5:7", "bucket"),
+        ("rest: bucket", "4:7", "max_levels"),
         ("report: {titel: a}", "4:10", "did you mean 'title'?"),
         ("report: x", "4:9", "keys and values"),
         ("associations: [{name: a, x: p, y: q, min_count: 0}]", "4:49", "greater than or equal to 1"),
@@ -200,7 +206,19 @@ json_values = st.recursive(
 
 @given(
     st.sampled_from(
-        ["name", "source", "bins", "base", "missing", "weights", "scores", "associations", "report"]
+        [
+            "name",
+            "source",
+            "bins",
+            "base",
+            "missing",
+            "weights",
+            "max_levels",
+            "rest",
+            "scores",
+            "associations",
+            "report",
+        ]
     ),
     json_values,
 )

@@ -1,4 +1,4 @@
-"""Certified intervals hold what counting all levels gives: brute force on caps, thousands of random tables."""
+"""Certified intervals hold what counting all levels gives: caps by brute force, thousands of tables."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_buckets_of_the_condition_hold_what_they_hide(style):
 
 def test_the_interval_is_as_wide_as_the_bucket_hides():
     """Its share times what it hides bounds the width; an empty bucket hides nothing."""
-    exact, merged, buckets = make(skewed, 0, seed=11)
+    _, merged, buckets = make(skewed, 0, seed=11)
     low, high = Certificate(merged, buckets).parts
     share = np.zeros(len(merged))
     for place, margins, offsets in (
@@ -304,7 +304,7 @@ def test_levels_seen_once_tell_all():
 
 
 def test_what_has_no_certificate_is_nan():
-    exact, merged, buckets = make(skewed, 0, seed=5, n=30)
+    _, merged, buckets = make(skewed, 0, seed=5, n=30)
     certificate = Certificate(merged, buckets)
     touched = certificate.touched
     for name, options in (("chi2", {}), ("rand_index", {}), ("mi", {"entropy": "miller_madow"})):

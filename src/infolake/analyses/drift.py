@@ -162,6 +162,12 @@ def _refuse_other_kinds(first: Any, second: Any, column: str, tables: list[Conti
                 found=printable(edges[1]),
                 next="count both with bins={...: the same edges}, or coarsen to common edges",
             )
+        kept = [data.request.kept_levels[data.request.number(column)] for data in (first, second)]
+        if kept[0] != kept[1]:
+            raise UsageError(
+                f"the column {column!r} keeps other levels in the reference",
+                next="count both without max_levels: what is in a bucket cannot be compared",
+            )
     kinds = [{type(level) for level in table.levels[0] if level is not None} for table in tables]
     texts = [any(issubclass(kind, str | bytes) for kind in found) for found in kinds]
     if all(kinds) and texts[0] != texts[1]:

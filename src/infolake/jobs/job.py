@@ -314,7 +314,7 @@ class Job:
     missing: Policy = "pairwise"
     weights: str | None = None
     max_levels: Annotated[Any, _or_none(_level_limits)] = None
-    rest: Annotated[str, PlainValidator(_rest)] = "bucket"
+    rest: Annotated[str | None, _or_none(_rest)] = None
     scores: tuple[Score, ...] = ()
     associations: tuple[Association, ...] = ()
     report: Report = dataclasses.field(default_factory=Report)
@@ -519,6 +519,8 @@ def _at(value: Any, place: Place) -> Any:
 def _contradictions(job: Job) -> Iterator[Problem]:
     if not job.scores and not job.associations:
         yield Problem((), "the job asks nothing", "an entry under scores or associations")
+    if job.rest is not None and job.max_levels is None:
+        yield Problem(("rest",), "rest says where levels beyond max_levels go", next="add `max_levels: 1000`")
     sections: dict[str, Sequence[Score | Association]] = {
         "scores": job.scores,
         "associations": job.associations,

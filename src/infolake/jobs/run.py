@@ -158,7 +158,7 @@ def plan(job_file: JobFile) -> CountPlan:
             missing=job.count_missing,
             weights=job.weights,
             max_levels=job.max_levels,
-            rest=job.rest,
+            rest=job.rest or "bucket",
         )
         return plan_count(job_file.data, asked)
     except UnknownColumnError as error:
@@ -374,7 +374,12 @@ def _check_extras() -> None:
 
 def _facts_of(counts: JointCounts, reads: Mapping[str, int]) -> dict[str, Any]:
     edges = {column: list(values) for column, values in counts.edges.items()}
-    return {"ledger": counts.ledger.to_json(), "reads": dict(reads), "bins": edges}
+    found = {"ledger": counts.ledger.to_json(), "reads": dict(reads), "bins": edges}
+    kept = {
+        column: {"limit": k.limit, "kept": k.n_kept, "rest_levels": k.n_rest, "rest_rows": k.total}
+        for column, k in counts.kept.items()
+    }
+    return found | ({"max_levels": kept} if kept else {})
 
 
 def versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infolake.encoding.kept import Rest
 from infolake.errors import InfolakeError, OutputError, StorageError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def parquet_bytes(frame: pd.DataFrame, details: Mapping[str, Any] | None = None)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = pa.Table.from_pandas(_one_kind(frame), preserve_index=False)
     told = {"units": frame.attrs.get("units", {}), **(details or {})}
     # pandas' own metadata names versions.
     table = table.replace_schema_metadata({"infolake": json.dumps(plain(told), sort_keys=True)})
@@ -199,6 +200,22 @@ def parquet_bytes(frame: pd.DataFrame, details: Mapping[str, Any] | None = None)
         write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def _one_kind(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with levels as text where a bucket's label stands among them."""
+    texts = {c: [_text(v) for v in frame[c]] for c in frame if any(isinstance(v, Rest) for v in frame[c])}
+    if not texts:
+        return frame
+    whole = frame.copy()
+    for column, values in texts.items():
+        whole[column] = values
+    return whole
+
+
+def _text(value: Any) -> str | None:
+    value = plain(value)
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDEST = 40
+WIDEST_NAME = 80
 
 
 def text(frame: pd.DataFrame, *, rows: int | None = None) -> str:
@@ -46,7 +47,7 @@ def _column(name: str, unit: str, values: list[Any]) -> list[str]:
     right = all(isinstance(v, int | float) and not isinstance(v, bool) for v in map(_item, values)) and bool(
         values
     )
-    cells = [printable(name, WIDEST), printable(unit, WIDEST), *(cell(v) for v in values)]
+    cells = [printable(name, WIDEST_NAME), printable(unit, WIDEST), *(cell(v) for v in values)]
     width = max(map(_width, cells))
     return [_padded(c, width, right=right) for c in cells]
 

@@ -117,7 +117,12 @@ def groups(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _reading(name: str) -> str:
-    return {"count": "to count rows", "bins": "to find bin edges"}.get(name, visible(name))
+    words = {
+        "count": "to count rows",
+        "bins": "to find bin edges",
+        "levels": "to find the most frequent levels",
+    }
+    return words.get(name, visible(name))
 
 
 def _run_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -137,6 +142,20 @@ def _bin(column: str, edges: Sequence[Any]) -> tuple[str, str, str]:
     shown = "  ".join(f"{e:.10g}" if isinstance(e, float) else visible(e) for e in edges[:MAX_EDGES])
     more = f"  … and {len(edges) - MAX_EDGES} more" if len(edges) > MAX_EDGES else ""
     return visible(column), number(max(len(edges) - 1, 0)), shown + more
+
+
+def kept(run: Run) -> list[tuple[str, str, str, str]]:
+    """Return (column, levels asked for, kept, in the bucket with their rows) of each column with a limit."""
+    entries = run.facts.get("max_levels") or {}
+    return [_kept(str(column), entry) for column, entry in sorted(entries.items())]
+
+
+def _kept(column: str, entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    rest, share = entry.get("rest_levels"), entry.get("rest_rows")
+    asked = number(entry.get("limit"))
+    if not rest:
+        return visible(column), asked, "all", "none: exact"
+    return visible(column), asked, number(entry.get("kept")), f"{number(rest)} levels, {number(share)} rows"
 
 
 def notices(run: Run) -> list[str]:

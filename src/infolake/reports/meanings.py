@@ -20,6 +20,9 @@ COLUMNS = {
     "n_missing": "Rows left out of this score because one of the two columns, or both, are missing there.",
     "n_effective": "Kish's effective number of rows: how many unweighted rows would carry the same "
     "information. Bias and tests depend on it.",
+    "certified low and high": "Some columns keep only their most frequent levels, as the job asked; all "
+    "others are counted as one level. The score that all levels would give lies between these two for "
+    "certain. They are equal where every level was kept.",
     "bias": "What mutual information would show between two unrelated columns of this size, on average: "
     "(R − 1)(C − 1) / 2N for R and C levels and N rows. A score near its bias says nothing; a column of "
     "identifiers has a high score and a high bias.",

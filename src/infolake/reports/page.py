@@ -155,6 +155,7 @@ def _content(run: Run, drilldowns: Drilldowns) -> dict[str, Any]:
         "inputs": facts.inputs(run),
         "groups": facts.groups(run),
         "bins": facts.bins(run),
+        "kept": facts.kept(run),
         "job": facts.job(run),
         **_assets(),
         "data": _script_json(payload),
@@ -166,6 +167,8 @@ def _numbers(run: Run) -> Iterator[str]:
         yield from question.measures
     for association in run.associations:
         yield from association.measures
+    if any(name.endswith("_certified_low") for q in run.questions for name in q.columns):
+        yield "certified low and high"
     for question in run.questions:
         facts = ("p_value", "p_corrected", "bias", "thin", "n", "n_missing", "n_effective")
         yield from (c for c in facts if c in question.columns)

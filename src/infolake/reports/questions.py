@@ -171,8 +171,8 @@ def _columns(question: Question, kept: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _scores(question: Question, measure: str, kept: np.ndarray) -> list[dict[str, Any]]:
-    """Return the column of a measure, and that of its intervals if it has any."""
-    scores = [_numbers(question, measure, kept)]
+    """Return the column of a measure, and those of its intervals and certified ends if it has any."""
+    scores = [_numbers(question, name, kept) for name in _certified(question, measure)]
     ends = question.interval(measure)
     if ends is not None:
         low, high = ends
@@ -184,6 +184,12 @@ def _level(question: Question) -> str:
     return f"{100 * question.level:g} % interval"
 
 
+def _certified(question: Question, measure: str) -> list[str]:
+    """Return a measure, followed by its certified ends where the scores have them."""
+    ends = (f"{measure}_certified_low", f"{measure}_certified_high")
+    return [measure, *(name for name in ends if name in question.columns)]
+
+
 def _facts(question: Question) -> list[str]:
     wanted = ("p_value", "p_corrected", "bias", "n", "n_missing", "n_effective")
     return [name for name in wanted if name in question.columns]
@@ -191,12 +197,13 @@ def _facts(question: Question) -> list[str]:
 
 def _numbers(question: Question, name: str, kept: np.ndarray) -> dict[str, Any]:
     n = _column(question, "n")[kept]
+    undefined = "no certificate" if "_certified_" in name else "not defined"
     return columns.numbers(
         meanings.title(name),
         _unit(question, name),
         _column(question, name)[kept],
         meter=name in question.measures,
-        reason=lambda i: "no rows" if n[i] == 0 else "not defined",
+        reason=lambda i: "no rows" if n[i] == 0 else undefined,
     )
 
 
