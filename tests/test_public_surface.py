@@ -14,7 +14,7 @@ import infolake as il
 
 SIGNATURES = {
     "count": "(data, groups='pairs', *, columns=None, target=None, filters=None, bins=None, "
-    "missing='pairwise', weights=None, compute=True)",
+    "missing='pairwise', weights=None, compute=True, max_levels=None, rest='bucket')",
     "score": "(data, *, columns=None, target=None, given=None, measures=('mutual_information', "
     "'normalized_mutual_information', 'adjusted_mutual_information'), base=2, missing='pairwise', "
     "entropy='plug_in', filters=None, bins=None, weights=None",

@@ -184,8 +184,10 @@ def test_files_of_two_stores_do_not_mix(stored: Path, tmp_path: Path) -> None:
 
 
 def test_newer_versions_are_named(stored: Path) -> None:
-    text = (stored / "counts.json").read_text().replace('"infolake_counts": 1', '"infolake_counts": 2')
-    (stored / "counts.json").write_text(text)
+    text = (stored / "counts.json").read_text()
+    newer = text.replace('"infolake_counts": 1', f'"infolake_counts": {storage.VERSION + 1}')
+    assert newer != text
+    (stored / "counts.json").write_text(newer)
     with pytest.raises(ConfigError, match="newer version") as caught:
         il.load(stored)
     assert caught.value.exit_code == 78

@@ -24,9 +24,9 @@ def count(
     bins: Any = None,
     missing: str = "pairwise",
     weights: str | None = None,
+    compute: bool = True,
     max_levels: int | Mapping[str, int] | None = None,
     rest: str = "bucket",
-    compute: bool = True,
 ) -> JointCounts | LazyCounts:
     """Count how often the levels of groups of columns occur together.
 

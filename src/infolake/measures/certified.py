@@ -91,10 +91,9 @@ class Caps:
         self.n_levels = int(kept.times.sum())
         self.total = float(kept.total)
         rows, logs = self.caps * self.times, _x_log_x(self.caps) * self.times
-        self.rows_above, self.logs_above = (np.concatenate([[0.0], np.cumsum(v)]) for v in (rows, logs))
+        self.rows_above, self.logs_above = (_running(v) for v in (rows, logs))
         self.levels_above = np.cumsum(self.times)
-        below = [np.concatenate([np.cumsum(v[::-1])[::-1][1:], [0.0]]) for v in (rows, logs)]
-        self.rows_below, self.logs_below = below
+        self.rows_below, self.logs_below = (_running(v[::-1])[-2::-1] for v in (rows, logs))
 
     def lowest(self, rows: Values) -> Values:
         """Return the least entropy of so many rows: the largest caps are filled first; 0 for no rows."""
@@ -137,6 +136,19 @@ class Caps:
         safe = np.where(rows > 0, rows, 1.0)
         found = np.clip(np.log(safe) - logs / safe, 0.0, np.log(self.n_levels))
         return np.where(rows > 0, found, 0.0)
+
+
+def _running(values: Values) -> Values:
+    """Return 0 and the compensated sums of the first values."""
+    high = low = 0.0
+    sums = [0.0]
+    for value in values.tolist():
+        total = high + value
+        part = total - high
+        low += (high - (total - part)) + (value - part)
+        high = total
+        sums.append(high + low)
+    return np.array(sums)
 
 
 def _x_log_x(values: Values) -> Values:
@@ -308,7 +320,7 @@ class Certificate:
         return Parts(**{name: pooled(self.tables, values) for name, values in vars(parts).items()})
 
     @property
-    def error(self) -> Values:
+    def slack(self) -> Values:
         """What rounding may have cost an entropy or MI."""
         if not isinstance(self.tables, Strata):
             return _error(self.tables, self.buckets)
@@ -426,7 +438,10 @@ def _most(*values: Values) -> Values:
 
 
 def _added(group: Array, values: Values, n: int) -> Values:
-    return np.bincount(group, weights=values, minlength=n).astype(np.float64)
+    """Return the compensated sum of each group: a bucket may have a million cells."""
+    high, low = np.zeros(n), np.zeros(n)
+    numerics.group_sums(np.ascontiguousarray(values), np.ascontiguousarray(group), high, low)
+    return high + low
 
 
 def _margin(batch: TableBatch, side: Side, own: Array, other: Array) -> _Margin:
@@ -572,7 +587,7 @@ def _quotient(found: Certificate, under: Ends, limit: float) -> Ends:
     """Return the ends of I over an entropy that is at least I; ``limit`` where that is 0."""
     low, high = found.parts
     least = np.where(under[1] > 0, low.i / under[1], limit)
-    top = 1 + found.error / under[0]  # a score of weights may pass 1 by its rounding
+    top = 1 + found.slack / under[0]  # a score of weights may pass 1 by its rounding
     most = np.where(under[0] > 0, np.minimum(high.i / under[0], top), 1.0)
     return least, np.where(under[1] > 0, most, limit)
 
@@ -654,7 +669,7 @@ def _adjusted(found: Certificate, *, average: str = "arithmetic") -> Ends:
     corners = [(i - e) / (h - e) for i in (low.i, high.i) for e in expected for h in under]
     certain = under[0] > expected[1]
     least = np.where(certain, np.minimum.reduce(corners), np.nan)
-    top = 1 + found.error / (under[0] - expected[1])
+    top = 1 + found.slack / (under[0] - expected[1])
     most = np.where(certain, np.minimum(np.maximum.reduce(corners), top), np.nan)
     limit = _adjusted_limit(found, average)
     return np.where(np.isnan(limit), least, limit), np.where(np.isnan(limit), most, limit)
