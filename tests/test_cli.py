@@ -81,6 +81,22 @@ def test_wrong_bins(data, bins):
     assert result.stdout == ""
 
 
+def test_max_levels(data):
+    result = call("score", "data.parquet", "--columns", "a,b", "--measure", "mi", "--max-levels", "a=1,b=2")
+    assert result.exit_code == 0, result.output
+    assert "mutual_information_certified_high" in result.stdout
+    result = call("associations", "data.parquet", "a", "b", "--max-levels", "1", "--output", "cells.parquet")
+    assert result.exit_code == 0, result.output
+    assert pd.read_parquet("cells.parquet")["a"].map(type).eq(str).all()
+
+
+@pytest.mark.parametrize("limit", ["x", "0", "a=0", "a=b", "-3", "1_0", "a=exact"])
+def test_wrong_max_levels(data, limit):
+    result = call("score", "data.parquet", "--max-levels", limit)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
 def test_p_values_and_intervals(data):
     asked = ["--measure", "mi", "--p-values", "permutation", "--correction", "holm", "--permutations", 99]
     asked += ["--seed", 3, "--intervals", "delta", "--level", 0.9, "--output", "scores.csv"]

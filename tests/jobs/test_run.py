@@ -85,6 +85,36 @@ def test_a_run_writes_what_it_promises(job):
     assert [p.name for p in (job.parent / "out").iterdir()] == ["small"]
 
 
+def test_buckets_are_told_everywhere(job):
+    job.write_text(JOB.replace("bins: {x: 4}", "bins: {x: 4}\nmax_levels: {a: 2, b: 9}\nrest: bucket"))
+    found = running.run(job)
+    told = facts(found.folder)
+    kept = told["max_levels"]
+    assert kept["a"]["kept"] == 2
+    assert kept["a"]["rest_levels"] == 3
+    assert kept["b"]["rest_levels"] == 0
+    assert told["reads"]["levels"] == 1
+    assert "mutual_information_certified_low" in pq.read_table(found.folder / "scores.parquet").column_names
+    cells = pd.read_parquet(found.folder / "associations" / "cells.parquet")
+    assert "(3 other levels)" in set(cells["a"])
+    page = found.report.read_text()
+    for words in ("Levels kept", "none: exact", "(3 other levels)", "Certified low and high", "3 levels, "):
+        assert words in page
+    counts = il.load(found.folder)
+    assert counts.table("a", "b").levels[0][-1] == "(3 other levels)"
+    assert (
+        il.score(counts, columns=["a", "b"], measures=["mi"])["mutual_information_certified_low"]
+        .notna()
+        .all()
+    )
+
+
+def test_a_limit_for_a_column_nobody_asks_about(job):
+    job.write_text(JOB.replace("bins: {x: 4}", "max_levels: {unused: 4}"))
+    with pytest.raises(JobError, match="no question asks about this column"):
+        running.run(job)
+
+
 def test_answers_are_those_of_the_functions(job):
     finished = running.run(job)
     filters, bins = [("x", ">", -2.5)], {"x": 4}

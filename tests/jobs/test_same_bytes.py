@@ -22,6 +22,7 @@ JOB = """
 name: bytes
 source: {path: PATH, filters: [[kept, "==", true]]}
 bins: {size: 8, speed: {method: uniform, bins: 5}}
+max_levels: {word: 7}
 scores:
   - {name: pairs, measures: [mi, nmi, ami]}
   - {name: aim, target: colour, measures: [mi, cramers_v], missing: level}
@@ -32,7 +33,7 @@ associations:
 
 
 def rows(n: int = 6000) -> pa.Table:
-    """Return a table with strings, numbers to bin, many levels and missing values."""
+    """Return a table with strings, numbers to bin, many levels, rare ones, and missing values."""
     rng = np.random.default_rng(5)
     number = rng.integers(0, 300, n)
     colour = np.array(["red", "green", "blue", "käse", ""])[(number % 5 + rng.integers(0, 2, n)) % 5]
@@ -43,6 +44,7 @@ def rows(n: int = 6000) -> pa.Table:
             "size": pa.array(rng.normal(size=n) + number, mask=rng.random(n) < 0.1),
             "speed": rng.exponential(size=n),
             "kept": rng.random(n) < 0.9,
+            "word": pa.array([f"w{w}" for w in rng.zipf(1.5, n) % 200], mask=rng.random(n) < 0.05),
         }
     )
 
@@ -81,6 +83,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with dask.config.set(scheduler="sync"):
         found = results(folder, written(folder / "data", []), "whole")
     assert len(found) >= 9
+    assert any("kept/" in name for name in found)
     return found
 
 

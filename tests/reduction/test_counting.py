@@ -152,6 +152,32 @@ def test_dask_frames_know_filters_weights_and_missing(frame: pd.DataFrame) -> No
         count(lazy, columns=["carier", "late"], bins=None)
 
 
+def test_dask_frames_keep_the_most_frequent_levels(frame: pd.DataFrame) -> None:
+    options = {"bins": BINS, "max_levels": {"carrier": 2, "day": 4}}
+    found = il.count(dd.from_pandas(frame, npartitions=5), **options)
+    whole = il.count(frame, **options)
+    assert found.levels["carrier"][2] == "(2 other levels)"
+    assert found.level_sets == whole.level_sets
+    assert found.table("carrier", "day") == whole.table("carrier", "day")
+
+
+def test_data_that_changes_between_the_passes_is_found(
+    frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = counting.keeping.keep
+
+    def fewer(*arguments: Any) -> Any:
+        found = kept(*arguments)
+        for known in found.kept_levels:
+            if known is not None:
+                known.counts[:] = 1
+        return found
+
+    monkeypatch.setattr(counting.keeping, "keep", fewer)
+    with pytest.raises(ChangedInputError, match="changed between the pass"):
+        il.count(frame, bins=BINS, max_levels={"carrier": 2})
+
+
 def test_dask_frames_of_numbered_columns_count() -> None:
     frame = pd.DataFrame({0: ["a", "b"], 1: ["p", "q"]})
     assert il.count(dd.from_pandas(frame, npartitions=2)) == il.count(frame)

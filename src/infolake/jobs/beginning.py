@@ -149,6 +149,7 @@ def _lines(
     yield ""
     yield "# bins: 16                             # for columns of numbers: one rule, or one for each column:"
     yield "# bins: {a: 16, b: exact, c: [0, 10, 100], d: {method: uniform, bins: 8}}"
+    yield "# max_levels: {a: 1000}                # keep the most frequent levels, the rest in one bucket"
     yield "base: 2                                # bits; e: nats; 10: hartleys"
     yield "missing: pairwise                      # or level, listwise, error"
     yield ""

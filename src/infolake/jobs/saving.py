@@ -204,7 +204,9 @@ def parquet_bytes(frame: pd.DataFrame, details: Mapping[str, Any] | None = None)
 
 def _one_kind(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with levels as text where a bucket's label stands among them."""
-    texts = {c: [_text(v) for v in frame[c]] for c in frame if any(isinstance(v, Rest) for v in frame[c])}
+    objects = [c for c in frame if frame[c].dtype.kind == "O"]
+    mixed = [c for c in objects if any(isinstance(v, Rest) for v in frame[c])]
+    texts = {c: [_text(v) for v in frame[c]] for c in mixed}
     if not texts:
         return frame
     whole = frame.copy()

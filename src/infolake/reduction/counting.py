@@ -7,7 +7,7 @@ from typing import Any
 
 from dask.task_spec import List, TaskRef
 
-from infolake.errors import ChangedInputError
+from infolake.errors import ChangedInputError, UsageError
 from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts
 from infolake.reduction.leaf import bins_leaf, count_leaf, levels_leaf
 from infolake.reduction.planning import CountPlan
@@ -160,7 +160,12 @@ def _checked(counts: JointCounts, planned: int | None) -> JointCounts:
     """Hold the counts against the rows that were planned, before anything is published."""
     counts.check("the total")
     check_planned(counts.ledger, planned)
-    joint_counts.check_buckets(counts)
+    try:
+        joint_counts.check_buckets(counts)
+    except UsageError as error:
+        what = "the data changed between the pass for the most frequent levels and the count"
+        told = {name: error.fields[name] for name in ("expected", "found")}
+        raise ChangedInputError(what, effect="nothing published", next="run again", **told) from None
     return counts
 
 
