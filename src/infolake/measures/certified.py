@@ -353,14 +353,18 @@ class Certificate:
 class _Margin:
     """A side's bucket against the whole other side: its row (or column) of cells.
 
-    ``total`` is a_B; ``low``, ``high`` bound H(X|B); ``cells_low``, ``cells_high`` are the sums of n/N lo
-    and n/N hi over the bucket's cells outside the other bucket; ``entropy`` is H(Y'|X in B), ``levels``
-    how many levels of Y' it shows.
+    ``total`` is a_B and ``both`` is d; ``low``, ``high`` bound H(X|B), ``both_low``, ``both_high`` the same
+    in the cell d; ``cells_low``, ``cells_high`` are the sums of n/N lo and n/N hi over the bucket's other
+    cells; ``entropy`` is H(Y'|X in B), ``levels`` how many levels of Y' it shows.
     """
 
+    side: Side
     total: Values
+    both: Values
     low: Values
     high: Values
+    both_low: Values
+    both_high: Values
     cells_low: Values
     cells_high: Values
     entropy: Values
@@ -385,46 +389,21 @@ def _bounded(batch: TableBatch, buckets: Buckets) -> tuple[Parts, Parts]:
 def _merged(batch: TableBatch, buckets: Buckets, seen: Parts) -> tuple[Parts, Parts]:
     """Return the ends by the inequalities of the module's head; ``seen`` is of the merged table."""
     size = np.where(batch.totals > 0, batch.totals, 1).astype(np.float64)
-    table, n = batch.table_of_cell, batch.cells.astype(np.float64)
+    table = batch.table_of_cell
     in_x, in_y = batch.rows == buckets.x.place[table], batch.cols == buckets.y.place[table]
-    both = _added(table[in_x & in_y], n[in_x & in_y], len(batch))
-    every = np.arange(len(batch))
-    x = _margin(batch, buckets.x, in_x, in_y)
-    y = _margin(batch, buckets.y, in_y, in_x)
-    x_both, y_both = buckets.x.hidden(every, both), buckets.y.hidden(every, both)
-    least, most = _cell_of_both(batch, both, x_both, y_both)
-    h_x = seen.x + x.total / size * x.low, seen.x + x.total / size * x.high
-    h_y = seen.y + y.total / size * y.low, seen.y + y.total / size * y.high
-    added_low = x.cells_low + y.cells_low + both / size * least
-    added_high = np.minimum(
-        x.cells_high + y.cells_high + both / size * most, (x.total * x.high + y.total * y.high) / size
-    )
-    above = _from_above(seen.i, size, x, y, both, x_both[1], y_both[1])
-    i_high = _least(above, h_x[1] + h_y[1] - seen.xy - added_low, h_x[1], h_y[1])
-    below = _from_below(seen.i, size, (x, buckets.x), (y, buckets.y), both, x_both[0], y_both[0])
-    i_low = _most(below, seen.i, h_x[0] + h_y[0] - seen.xy - added_high)
-    xy_low = _most(seen.xy + added_low, h_x[0] + h_y[0] - i_high, h_x[0], h_y[0])
-    xy_high = _least(seen.xy + added_high, h_x[1] + h_y[1] - i_low)
-    y_open = seen.y_given_x + y.cells_high + both / size * y_both[1]
-    x_open = seen.x_given_y + x.cells_high + both / size * x_both[1]
-    return (
-        Parts(
-            h_x[0],
-            h_y[0],
-            xy_low,
-            i_low,
-            _most(h_y[0] - i_high, xy_low - h_x[1]),
-            _most(h_x[0] - i_high, xy_low - h_y[1]),
-        ),
-        Parts(
-            h_x[1],
-            h_y[1],
-            xy_high,
-            i_high,
-            _least(h_y[1] - i_low, xy_high - h_x[0], y_open),
-            _least(h_x[1] - i_low, xy_high - h_y[0], x_open),
-        ),
-    )
+    x, y = _margin(batch, buckets.x, in_x, in_y), _margin(batch, buckets.y, in_y, in_x)
+    x_low, x_high = seen.x + x.total / size * x.low, seen.x + x.total / size * x.high
+    y_low, y_high = seen.y + y.total / size * y.low, seen.y + y.total / size * y.high
+    added_low, added_high = _added_entropy(batch, size, x, y)
+    i_high = _least(_from_above(seen.i, size, x, y), x_high + y_high - seen.xy - added_low, x_high, y_high)
+    i_low = _most(_from_below(seen.i, size, x, y), seen.i, x_low + y_low - seen.xy - added_high)
+    xy_low = _most(seen.xy + added_low, x_low + y_low - i_high, x_low, y_low)
+    xy_high = _least(seen.xy + added_high, x_high + y_high - i_low)
+    y_open = seen.y_given_x + y.cells_high + y.both / size * y.both_high
+    x_open = seen.x_given_y + x.cells_high + x.both / size * x.both_high
+    least = _most(y_low - i_high, xy_low - x_high), _most(x_low - i_high, xy_low - y_high)
+    most = _least(y_high - i_low, xy_high - x_low, y_open), _least(x_high - i_low, xy_high - y_low, x_open)
+    return Parts(x_low, y_low, xy_low, i_low, *least), Parts(x_high, y_high, xy_high, i_high, *most)
 
 
 def _least(*values: Values) -> Values:
@@ -450,67 +429,60 @@ def _margin(batch: TableBatch, side: Side, own: Array, other: Array) -> _Margin:
     def summed(values: Values, chosen: Array | slice = slice(None)) -> Values:
         return _added(table[chosen], values[chosen], len(batch))
 
-    total = summed(cells)
-    low, high = side.hidden(np.arange(len(batch)), total)
+    total, every = summed(cells), np.arange(len(batch))
+    meeting = other[own]
+    both = summed(cells, meeting)
     shares = cells / batch.totals[table].astype(np.float64)
     cells_low, cells_high = side.hidden(table, cells)
-    alone = ~other[own]
     part = cells / total[table]
     return _Margin(
+        side,
         total,
-        low,
-        high,
-        summed(shares * cells_low, alone),
-        summed(shares * cells_high, alone),
+        both,
+        *side.hidden(every, total),
+        *side.hidden(every, both),
+        summed(shares * cells_low, ~meeting),
+        summed(shares * cells_high, ~meeting),
         summed(-part * np.log(part)),
         summed(np.ones(len(cells))),
     )
 
 
-def _cell_of_both(batch: TableBatch, both: Values, x: Ends, y: Ends) -> Ends:
-    """Return the ends of H(X,Y) within the cell where both buckets meet."""
-    most = x[1] + y[1]
+def _added_entropy(batch: TableBatch, size: Values, x: _Margin, y: _Margin) -> Ends:
+    """Return the ends of D, what the buckets hide of H(X,Y)."""
+    most = x.both_high + y.both_high
     if not batch.weighted:
-        most = np.minimum(most, np.log(np.maximum(both, 1.0)))
-    return np.maximum(x[0], y[0]), most
+        most = np.minimum(most, np.log(np.maximum(x.both, 1.0)))
+    low = x.cells_low + y.cells_low + x.both / size * np.maximum(x.both_low, y.both_low)
+    high = x.cells_high + y.cells_high + x.both / size * most
+    return low, np.minimum(high, (x.total * x.high + y.total * y.high) / size)
 
 
-def _from_above(  # noqa: PLR0917
-    merged: Values, size: Values, x: _Margin, y: _Margin, both: Values, x_both: Values, y_both: Values
-) -> Values:
+def _from_above(merged: Values, size: Values, x: _Margin, y: _Margin) -> Values:
     """Return the upper end of I by the chain rule, in both orders."""
 
-    def chain(first: _Margin, second: _Margin, second_both: Values) -> Values:
-        inner = first.entropy + _share(both, first.total) * second_both
+    def chain(first: _Margin, second: _Margin) -> Values:
+        inner = first.entropy + _share(first.both, first.total) * second.both_high
         added = second.total * np.minimum(second.high, second.entropy)
         return merged + (added + first.total * np.minimum(first.high, inner)) / size
 
-    return np.minimum(chain(x, y, y_both), chain(y, x, x_both))
+    return np.minimum(chain(x, y), chain(y, x))
 
 
-def _from_below(  # noqa: PLR0917
-    merged: Values,
-    size: Values,
-    x: tuple[_Margin, Side],
-    y: tuple[_Margin, Side],
-    both: Values,
-    x_both: Values,
-    y_both: Values,
-) -> Values:
+def _from_below(merged: Values, size: Values, x: _Margin, y: _Margin) -> Values:
     """Return the lower end of I by the chain rule, in both orders: rare levels tell much."""
 
-    def told(of: _Margin, side: Side, entropy: Values, levels: Values) -> Values:
-        left_open = side.spread(of.total, np.maximum(levels, 1.0))
+    def told(of: _Margin, entropy: Values, levels: Values) -> Values:
+        left_open = of.side.spread(of.total, np.maximum(levels, 1.0))
         return np.maximum(of.total * entropy - left_open, 0.0)
 
-    def chain(first: tuple[_Margin, Side], second: tuple[_Margin, Side], second_both: Values) -> Values:
-        of, side = first
-        more = np.where(both > 0, np.minimum(second[1].n_levels(), both) - 1, 0.0)
-        entropy = of.entropy + _share(both, of.total) * second_both
-        inner = told(of, side, entropy, of.levels + more)
-        return merged + (told(*second, second[0].entropy, second[0].levels) + inner) / size
+    def chain(first: _Margin, second: _Margin) -> Values:
+        more = np.where(first.both > 0, np.minimum(second.side.n_levels(), first.both) - 1, 0.0)
+        entropy = first.entropy + _share(first.both, first.total) * second.both_low
+        inner = told(first, entropy, first.levels + more)
+        return merged + (told(second, second.entropy, second.levels) + inner) / size
 
-    return np.maximum(chain(x, y, y_both), chain(y, x, x_both))
+    return np.maximum(chain(x, y), chain(y, x))
 
 
 def _share(part: Values, whole: Values) -> Values:
