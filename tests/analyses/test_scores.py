@@ -400,3 +400,20 @@ def test_pairs_that_do_not_fit_together_are_scored_in_blocks(tmp_path, monkeypat
         pd.testing.assert_frame_equal(il.score(path, **asked), expected)
         with pytest.raises(il.InfolakeError, match="would not fit"):
             il.count(path)
+
+
+def test_blocks_know_the_rules_of_their_own_columns(tmp_path, monkeypatch):
+    """Bins and limits that name columns are those of the blocks that hold them."""
+    from infolake.reduction import planning
+
+    rng = np.random.default_rng(4)
+    columns = {f"c{i}": rng.integers(0, 50, 30_000).astype(str) for i in range(5)}
+    path = tmp_path / "data.parquet"
+    pd.DataFrame(columns | {"n": rng.normal(size=30_000)}).to_parquet(path)
+    asked = {"measures": ["mi"], "bins": {"n": 5}, "max_levels": {"c0": 20, "c3": 30}}
+    expected = il.score(path, **asked)
+    monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
+    monkeypatch.setattr("infolake.reduction.cluster._check_memory", lambda limit: None)
+    with dask.config.set({"infolake.memory-limit": "300KiB"}):
+        assert len(il.plan(path, **{k: v for k, v in asked.items() if k != "measures"}).blocks) > 2
+        pd.testing.assert_frame_equal(il.score(path, **asked), expected)

@@ -134,7 +134,8 @@ def score(
         known = counts.columns
         if isinstance(counts, JointCounts):
             pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
-            tables = _tables(counts, pairs, policy)
+            certified = max_levels is not None or bool(counts.kept)
+            tables = _tables(counts, pairs, policy, certified=certified)
         else:
             pairs, tables = counts.pairs, _large_tables(counts)
         frames.append(_frame(pairs, tables, chosen, scoring, asked))
@@ -352,15 +353,15 @@ class _Tables:
     certificate: Certificate | None
 
 
-def _tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
+def _tables(counts: JointCounts, pairs: Pairs, missing: str, *, certified: bool) -> _Tables:
     if pairs.given:
-        return _conditional_tables(counts, pairs, missing)
+        return _conditional_tables(counts, pairs, missing, certified=certified)
     found = counts.batch(pairs.numbers, missing)
     rows, cols = (v.astype(np.float64) for v in (found.batch.n_rows_nonempty, found.batch.n_cols_nonempty))
     with np.errstate(invalid="ignore", divide="ignore"):
         bias = np.maximum(rows - 1, 0) * np.maximum(cols - 1, 0) / (2 * found.batch.sizes)
     certificate = (
-        Certificate(found.batch, pair_buckets(counts, pairs.sides, found.batch)) if counts.kept else None
+        Certificate(found.batch, pair_buckets(counts, pairs.sides, found.batch)) if certified else None
     )
     totals = found.batch.totals
     return _Tables(found.batch, totals, found.n_missing, found.n_effective, rows * cols, bias, certificate)
@@ -373,7 +374,7 @@ def _large_tables(found: LargePair) -> _Tables:
     return _Tables(found.tables, n, missing, None, cells, bias, None)  # type: ignore[arg-type]
 
 
-def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tables:
+def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str, *, certified: bool) -> _Tables:
     found = counts.strata(pairs.sides, pairs.given, missing)
     batch, group, n = found.batch, found.groups, len(pairs.numbers)
     rows, cols = batch.n_rows_nonempty, batch.n_cols_nonempty
@@ -386,7 +387,7 @@ def _conditional_tables(counts: JointCounts, pairs: Pairs, missing: str) -> _Tab
         bias = grouped_sum(freedom, group, n) / (2 * totals.astype(np.float64))
     strata = Strata(batch, group, n)
     certificate = None
-    if counts.kept:
+    if certified:
         certificate = Certificate(strata, strata_buckets(counts, pairs.sides, pairs.given, missing, found))
     return _Tables(strata, totals, found.n_missing, found.n_effective, cells, bias, certificate)
 

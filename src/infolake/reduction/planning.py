@@ -183,7 +183,7 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     groups, columns = _groups(asked, schema, source)
     types = {c: schema[c] for c in columns}
     rules = bin_rules(types, asked.bins)
-    limits = _limits(asked, types, rules)
+    rules, limits = _limits(asked, types, rules)
     request = _request(asked, columns, groups, schema, rules)
     selection = Selection(
         clauses,
@@ -331,22 +331,24 @@ def bin_rules(types: Mapping[str, pa.DataType], bins: Any) -> dict[str, BinRule]
     return {c: parse_rule(c, bins[c]) if bins.get(c) is not None else _default(types[c]) for c in numeric}
 
 
-def _limits(asked: Asked, types: Mapping[str, pa.DataType], rules: dict[str, BinRule]) -> dict[str, int]:
-    """Return the limits of columns that are not binned; a column of numbers that is named is exact."""
+def _limits(
+    asked: Asked, types: Mapping[str, pa.DataType], rules: dict[str, BinRule]
+) -> tuple[dict[str, BinRule], dict[str, int]]:
+    """Return the rules, named columns of numbers being exact, and the limits of columns without bins."""
     found = level_limits(asked.max_levels, asked.rest, types)
-    for column in found:
+    named = found if isinstance(asked.max_levels, Mapping) else ()
+    for column in named:
         if column not in types:
             hint = nearest(column, types)
             raise UnknownColumnError(f"max_levels name an unknown column {printable(column)!r}: {hint}")
-        if isinstance(asked.max_levels, Mapping) and column in rules:
-            if rules[column].method not in ("auto", "exact"):
-                raise UsageError(
-                    f"the column {printable(column)!r} is binned: none of its levels can go to a bucket",
-                    next="leave it out of max_levels, or out of bins",
-                )
-            rules[column] = BinRule("exact")
+        if column in rules and rules[column].method not in ("auto", "exact"):
+            raise UsageError(
+                f"the column {printable(column)!r} is binned: none of its levels can go to a bucket",
+                next="leave it out of max_levels, or out of bins",
+            )
+    rules = {c: BinRule("exact") if c in named else rule for c, rule in rules.items()}
     binned = {c for c, rule in rules.items() if rule.method not in ("auto", "exact")}
-    return {c: limit for c, limit in found.items() if c not in binned}
+    return rules, {c: limit for c, limit in found.items() if c not in binned}
 
 
 def _default(kind: pa.DataType) -> BinRule:

@@ -9,7 +9,7 @@ import numpy as np
 
 from infolake.measures.certified import Buckets, Caps, Side
 from infolake.summaries.cells import Array, row_keys
-from infolake.summaries.pair_tables import StrataTables, _complete, _strata_of
+from infolake.summaries.pair_tables import StrataTables, _complete, _numbers, _strata_of
 from infolake.tables import TableBatch
 
 if TYPE_CHECKING:
@@ -52,15 +52,13 @@ def _sides(
     counts: JointCounts, pairs: Sequence[tuple[str, str]], batch: TableBatch, pair: Array
 ) -> tuple[Side, Side]:
     """Return the side of X and of Y of each table; ``pair`` is the pair that the table is of."""
-    sets = [counts.level_sets[counts.request.number(c)] for c in counts.columns]
+    sets = counts.level_sets
     holding = [i for i, s in enumerate(sets) if s.rest >= 0]
     caps = [Caps(sets[i].kept) for i in holding]  # type: ignore[arg-type]
     rest = np.array([s.rest for s in sets], np.int64)
     which = np.full(len(sets), -1, np.int64)
     which[holding] = np.arange(len(holding))
-    numbers = np.array([[counts.request.number(c) for c in xy] for xy in pairs], np.int64).reshape(-1, 2)[
-        pair
-    ]
+    numbers = _numbers(counts, pairs)[pair]
     margins = ((batch.row_margins, batch.row_offsets), (batch.col_margins, batch.col_offsets))
     sides = []
     for column, (margin, offsets) in zip(numbers.T, margins, strict=True):
