@@ -132,6 +132,16 @@ def test_nothing_is_bucketed_without_being_asked(frame: pd.DataFrame) -> None:
     assert "certified" not in " ".join(il.score(counts).columns)
 
 
+def test_counts_that_are_made_keep_what_they_keep(frame: pd.DataFrame) -> None:
+    counts = il.count(frame, columns=["user", "kind"])
+    for ask in (
+        lambda: il.score(counts, max_levels=5),
+        lambda: il.associations(counts, "user", "kind", max_levels=5),
+    ):
+        with pytest.raises(UsageError, match="max_levels cannot change counts"):
+            ask()
+
+
 def test_a_column_that_is_binned_is_left_alone() -> None:
     frame = pd.DataFrame(
         {"x": np.arange(1000), "y": np.arange(1000) % 7, "s": [str(i % 30) for i in range(1000)]}

@@ -64,13 +64,35 @@ def golden_counts() -> JointCounts:
     return count_piece(plan, table)
 
 
-def test_the_golden_store_of_version_1_still_loads() -> None:
-    assert il.load(GOLDEN / "counts-1") == golden_counts()
+def golden_buckets() -> JointCounts:
+    """Return the counts that tests/golden/counts-2 stores: buckets of several types, one exact column."""
+    names = ["text", "int", "unsigned", "decimal", "date", "instant", "clock", "raw", "yes"]
+    limits = dict.fromkeys(names, 2) | {"text": 1}
+    return il.count(golden_table(), columns=names, bins="exact", weights="weight", max_levels=limits)
 
 
-def test_the_golden_store_is_what_is_written_today(tmp_path: Path) -> None:
-    golden_counts().save(tmp_path / "counts")
-    today, golden = files(tmp_path / "counts"), files(GOLDEN / "counts-1")
+STORES = {"counts-1": golden_counts, "counts-2": golden_buckets}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_golden_stores_of_every_version_still_load(store: str) -> None:
+    assert il.load(GOLDEN / store) == STORES[store]()
+
+
+def test_a_golden_bucket_still_knows_what_it_holds() -> None:
+    found, counts = il.load(GOLDEN / "counts-2"), golden_buckets()
+    assert found.levels["text"] == counts.levels["text"] == ("", "(3 other levels)", None)
+    for column, kept in counts.kept.items():
+        assert found.kept[column].counts.tolist() == kept.counts.tolist()
+        assert found.kept[column].times.tolist() == kept.times.tolist()
+        assert found.levels[column] == counts.levels[column]
+    assert found.kept["yes"].levels is None
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_golden_stores_are_what_is_written_today(tmp_path: Path, store: str) -> None:
+    STORES[store]().save(tmp_path / "counts")
+    today, golden = files(tmp_path / "counts"), files(GOLDEN / store)
     assert today.keys() == golden.keys()
     stored = [json.loads(f["counts.json"]) for f in (today, golden)]
     for description in stored:
@@ -78,7 +100,7 @@ def test_the_golden_store_is_what_is_written_today(tmp_path: Path) -> None:
     assert stored[0] == stored[1]
     for name in today:
         if name.endswith(".parquet"):
-            assert pq.read_table(tmp_path / "counts" / name).equals(pq.read_table(GOLDEN / "counts-1" / name))
+            assert pq.read_table(tmp_path / "counts" / name).equals(pq.read_table(GOLDEN / store / name))
 
 
 @given(table=tables(min_columns=1), data=st.data())

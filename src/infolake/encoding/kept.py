@@ -169,6 +169,8 @@ def _rounded_up(values: Array, bits: int) -> Array:
 
 def _digest(levels: pa.Array, counts: Array) -> str:
     digest = hashlib.blake2b(f"{levels.type}".encode(), digest_size=16)
+    if pa.types.is_temporal(levels.type):  # how Python shows instants depends on versions
+        levels = levels.view(pa.int32() if levels.type.bit_width == 32 else pa.int64())
     for start in range(0, len(levels), HASHED):
         part = levels.slice(start, HASHED).to_pylist()
         digest.update(repr(part).encode("utf-8", "surrogatepass"))

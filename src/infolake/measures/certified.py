@@ -61,6 +61,7 @@ from infolake.encoding.kept import Kept
 from infolake.measures import estimators, numerics
 from infolake.measures.catalogue import Measure, Tables, Values, log_base
 from infolake.measures.information import empty, entropy_of, equivocation, mutual, pooled
+from infolake.measures.intervals import _average
 from infolake.tables import Strata, TableBatch
 
 ERROR = 2.0**-47
@@ -565,8 +566,6 @@ def _quotient(found: Certificate, under: Ends, limit: float) -> Ends:
 
 
 def _averaged(found: Certificate, average: str) -> Ends:
-    from infolake.measures.intervals import _average
-
     if average == "joint":
         return _of("xy")(found)
     low, high = found.parts
@@ -592,8 +591,7 @@ def _share_of_x(found: Certificate) -> Ends:
 
 
 def _gain_ratio(found: Certificate) -> Ends:
-    low, high = _quotient(found, _of("x")(found), 0.0)
-    return low, high
+    return _quotient(found, _of("x")(found), 0.0)
 
 
 def _share_of_y(found: Certificate) -> Ends:
