@@ -62,8 +62,8 @@ def text_codes(offsets: Array, data: Array, missing: Array, digits: Array, n: in
         if stop - start > longest:
             return False
         code = np.uint64(0)
-        for j in range(start, stop):
-            digit = digits[j - start, data[j]]
+        for j in range(np.uint64(stop - start)):
+            digit = digits[j, data[np.uint64(start) + j]]
             seen |= digit
             code += digit
         out[i] = code

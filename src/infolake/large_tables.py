@@ -92,6 +92,12 @@ class FrequencyTable:
         """Where the column margins start and end."""
         return np.array([0, self.n_cols_nonempty[0]])
 
+    def frequencies(self, which: str) -> Frequencies:
+        """Return the counts and multiplicities of "x", "y" or "xy"; those of one table, not of strata."""
+        if self.z is not None:
+            self.__getattr__("cells")
+        return {"x": self.x, "y": self.y, "xy": self.xy}[which]
+
     def cached(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return ``compute()``, computed once."""
         if name not in self._memo:

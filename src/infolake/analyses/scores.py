@@ -137,6 +137,7 @@ def score(
             certified = max_levels is not None or bool(counts.kept)
             tables = _tables(counts, pairs, policy, certified=certified)
         else:
+            _check_support(estimate, counts)
             pairs, tables = counts.pairs, _large_tables(counts)
         frames.append(_frame(pairs, tables, chosen, scoring, asked))
     return frames[0] if len(frames) == 1 else _joined(frames, known, chosen[0], asked)
@@ -222,6 +223,17 @@ def _counted(  # noqa: PLR0917
     if held.any() or not len(held):
         for part in parts(plan if held.all() else plan.of_groups(held)):
             yield computed(part), columns if conditions or part is plan else None
+
+
+def _check_support(estimate: estimators.EntropyEstimator, found: LargePair) -> None:
+    """Raise UsageError where empty levels matter but are not known: those that only meet missing values."""
+    if found.n_missing and estimate.support == "table":
+        raise UsageError(
+            f"the entropy estimator {estimate.name} needs to know the levels that only meet missing values, "
+            "which are not counted for a table too large to be held",
+            where=", ".join(map(printable, found.names)),
+            next='give support="observed", or the number of levels',
+        )
 
 
 def _turned(names: tuple[str, ...], target: str | None) -> tuple[str, ...]:

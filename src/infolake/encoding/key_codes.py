@@ -194,6 +194,11 @@ class TextKeys:
     kind: pa.DataType
     alphabets: tuple[bytes, ...]
 
+    @property
+    def is_ascii(self) -> bool:
+        """Whether texts that fit are ASCII, so that no other check of their encoding is needed."""
+        return all(alphabet.isascii() for alphabet in self.alphabets)
+
     @cached_property
     def _n(self) -> int:
         n = 1
@@ -275,6 +280,7 @@ class TextKeys:
         array = combined(column)
         if pa.types.is_dictionary(array.type):
             array = array.dictionary.take(array.indices.unique().drop_null())
+        array.validate(full=True)
         flags = np.zeros((MAX_LENGTH, 256), np.bool_)
         longest = text_bytes(*text_buffers(array), flags)
         if longest > MAX_LENGTH:
@@ -394,11 +400,6 @@ class BinKeys:
 
     def __add__(self, other: BinKeys) -> BinKeys | None:
         return self
-
-    @classmethod
-    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> BinKeys | None:
-        """Bins are known beforehand."""
-        raise NotImplementedError
 
 
 AnyCode = IntegerKeys | TextKeys | LevelKeys | BinKeys

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infolake.errors import UsageError
+from infolake.large_tables import FrequencyTable
 from infolake.measures import estimators, plug_in
 from infolake.measures.estimators import EntropyEstimator
 from infolake.tables import TableBatch
@@ -78,14 +79,17 @@ def _factors(batch: TableBatch, estimate: EntropyEstimator) -> Values | None:
     return np.divide(batch.n_effective, batch.totals, where=held, out=np.ones(len(batch)))
 
 
-def _alone(batch: TableBatch, which: str, estimate: EntropyEstimator) -> Values:
+def _alone(batch: TableBatch | FrequencyTable, which: str, estimate: EntropyEstimator) -> Values:
     known: dict[Any, float] = {}
+    if isinstance(batch, FrequencyTable):
+        support = next(_supports(batch, estimate))[which]
+        return np.array([_estimated(estimate, batch.frequencies(which), support, known)])
     values, offsets = _effective(batch, which, estimate)
     segments = zip(offsets[:-1].tolist(), offsets[1:].tolist(), _supports(batch, estimate), strict=True)
     return np.array([_estimated(estimate, _grouped(values[a:b]), K[which], known) for a, b, K in segments])
 
 
-def _supports(batch: TableBatch, estimate: EntropyEstimator) -> Iterator[dict[str, int]]:
+def _supports(batch: TableBatch | FrequencyTable, estimate: EntropyEstimator) -> Iterator[dict[str, int]]:
     """Yield per table the number of levels of "x", "y" and "xy"."""
     sizes = np.diff(batch.row_offsets).tolist(), np.diff(batch.col_offsets).tolist()
     held = batch.n_rows_nonempty.tolist(), batch.n_cols_nonempty.tolist()

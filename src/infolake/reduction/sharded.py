@@ -332,9 +332,10 @@ def _lazy(
         name = f"infolake-keyed-{unique}"
         asked = TaskRef(graph.one(name, _with_bins, keyed, request, below=below))
         below = {*below, name}
-    plain = tuple(c for c, code in zip(keyed.columns, keyed.codes, strict=True) if isinstance(code, TextKeys))
+    texts = {c: k for c, k in zip(keyed.columns, keyed.codes, strict=True) if isinstance(k, TextKeys)}
+    options = (("plain", tuple(texts)), ("ascii", tuple(c for c, code in texts.items() if code.is_ascii)))
     name = f"infolake-keys-{unique}"
-    given = [(asked, store, plan.selection, _plainly(piece, plain)) for piece in pieces]
+    given = [(asked, store, plan.selection, _plainly(piece, options)) for piece in pieces]
     leaves = graph.leaves(name, keys_leaf, given, below)
     building = _Building(graph, unique, asked, leaves, {*below, name})
     tables = building.tables()
@@ -362,13 +363,11 @@ def _with_bins(keyed: Keyed, request: Request) -> Keyed:
     return replace(keyed, codes=codes)
 
 
-def _plainly(piece: Any, plain: tuple[str, ...]) -> Any:
-    """Return partitions whose columns ``plain`` are read as they stand, not as dictionaries."""
-    if not plain or not isinstance(piece, list):
+def _plainly(piece: Any, options: tuple[tuple[str, tuple[str, ...]], ...]) -> Any:
+    """Return partitions whose texts are read as they stand, not as dictionaries."""
+    if not options[0][1] or not isinstance(piece, list):
         return piece
-    return [
-        replace(p, options=(*p.options, ("plain", plain))) if isinstance(p, Partition) else p for p in piece
-    ]
+    return [replace(p, options=(*p.options, *options)) if isinstance(p, Partition) else p for p in piece]
 
 
 @dataclass

@@ -121,7 +121,7 @@ def _absent(where: str, *, planning: bool) -> InfolakeError:
     )
 
 
-def check_column(column: pa.ChunkedArray, *, full: bool = False) -> None:
+def check_column(column: pa.ChunkedArray, *, full: bool = False, texts: bool = True) -> None:
     """Raise pyarrow.ArrowInvalid where a column is not what it claims to be.
 
     Dictionary indices are held against the dictionary and strings against UTF-8. Indices
@@ -133,12 +133,14 @@ def check_column(column: pa.ChunkedArray, *, full: bool = False) -> None:
         A column as read.
     full
         Check every buffer, as for files whose buffers are used as they are (Arrow IPC).
+    texts
+        Hold strings that are no dictionary against UTF-8; False where whoever reads them looks at each byte.
     """
     for chunk in column.chunks:
         chunk.validate(full=full and not pa.types.is_dictionary(chunk.type))
         if pa.types.is_dictionary(chunk.type):
             _check_dictionary(chunk)
-        elif not full and _holds_utf8(chunk.type):
+        elif texts and not full and _holds_utf8(chunk.type):
             chunk.validate(full=True)
 
 

@@ -331,8 +331,9 @@ def canonical_table(partition: Partition, table: pa.Table, names: Sequence[str])
 def _checked(
     partition: Partition, name: str, column: pa.ChunkedArray, target: pa.DataType
 ) -> pa.ChunkedArray:
+    ascii_only = name in partition.option("ascii", ())
     with reading(f"{partition.where}, column {name!r}"):
-        check_column(column, full=kinds()[partition.kind].untrusted)
+        check_column(column, full=kinds()[partition.kind].untrusted, texts=not ascii_only)
     try:
         return canonical.convert(column, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
