@@ -191,21 +191,3 @@ def count_small(values: Array, out: Array) -> int:
         else:
             larger += 1
     return larger
-
-
-@njit(nogil=True, cache=True)
-def hash_texts(offsets: Array, data: Array, out: Array) -> None:
-    """Write a 64-bit hash of each text (FNV-1a with a final mix); it routes, and never stands for one."""
-    for i in range(len(out)):
-        key = np.uint64(0xCBF29CE484222325)
-        for j in range(offsets[i], offsets[i + 1]):
-            key = (key ^ np.uint64(data[j])) * np.uint64(0x100000001B3)
-        out[i] = key ^ (key >> np.uint64(29))
-
-
-@njit(nogil=True, cache=True)
-def combine_hashes(hashes: Array, indices: Array, out: Array) -> None:
-    """Mix ``hashes[indices[i]]`` into ``out[i]``."""
-    for i in range(len(out)):
-        key = (out[i] ^ hashes[indices[i]]) * FIRST
-        out[i] = (key ^ (key >> np.uint64(32))) * SECOND

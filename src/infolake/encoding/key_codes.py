@@ -26,6 +26,7 @@ from infolake.encoding.levels import Levels, canonical
 Array = np.ndarray[Any, Any]
 MAX_BITS = 58  # of a key: the rest of 64 bits holds a count
 MAX_LENGTH = 48  # bytes of a text that may become an integer
+MAX_CODES = 1 << 62
 MAX_LEVELS = 1 << 16
 FEW_LEVELS = 1 << 12
 CLASSES = tuple(
@@ -93,17 +94,16 @@ class IntegerKeys:
 
     def widened(self) -> IntegerKeys:
         """Return room for as many values again above, and half as many below (never below 0 for that)."""
-        low = self.low - self.n // 2
-        low = max(low, min(self.low, 0))
+        low = max(self.low - self.n // 2, min(self.low, 0), -(2**63))
         high = min(self.low + 2 * self.n, 2**63)
-        low = max(low, -(2**63))
-        return IntegerKeys(self.kind, low, high - low)
+        return IntegerKeys(self.kind, low, high - low) if high - low < MAX_CODES else self
 
-    def __add__(self, other: IntegerKeys) -> IntegerKeys:
+    def __add__(self, other: IntegerKeys) -> IntegerKeys | None:
         if not (self.n and other.n):
             return self if self.n else other
         low = min(self.low, other.low)
-        return IntegerKeys(self.kind, low, max(self.low + self.n, other.low + other.n) - low)
+        n = max(self.low + self.n, other.low + other.n) - low
+        return IntegerKeys(self.kind, low, n) if n < MAX_CODES else None
 
     @classmethod
     def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> IntegerKeys | None:
@@ -115,8 +115,8 @@ class IntegerKeys:
         known = values[~missing] if len(missing) else values
         if not len(known):
             return cls(kind, 0, 0)
-        low = int(known.min())
-        return cls(kind, low, int(known.max()) - low + 1)
+        low, high = int(known.min()), int(known.max())
+        return cls(kind, low, high - low + 1) if high - low < MAX_CODES - 1 else None
 
 
 def stored_integers(column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
@@ -265,12 +265,15 @@ class TextKeys:
 
     def widened(self) -> TextKeys:
         """Return room for all digits, or letters of a case, where a position has more than one of them."""
-        return TextKeys(self.kind, tuple(_widened(a) for a in self.alphabets))
+        wide = TextKeys(self.kind, tuple(_widened(a) for a in self.alphabets))
+        return wide if wide.size < MAX_CODES else self
 
     def __add__(self, other: TextKeys) -> TextKeys | None:
         n = max(len(self.alphabets), len(other.alphabets))
         mine, theirs = (k.alphabets + (b"",) * (n - len(k.alphabets)) for k in (self, other))
-        return TextKeys(self.kind, tuple(bytes(sorted({*a, *b})) for a, b in zip(mine, theirs, strict=True)))
+        both = tuple(bytes(sorted({*a, *b})) for a, b in zip(mine, theirs, strict=True))
+        found = TextKeys(self.kind, both)
+        return found if found.size < MAX_CODES else None
 
     @classmethod
     def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> TextKeys | None:
@@ -285,7 +288,8 @@ class TextKeys:
         longest = text_bytes(*text_buffers(array), flags)
         if longest > MAX_LENGTH:
             return None
-        return cls(kind, tuple(bytes(np.flatnonzero(row).tolist()) for row in flags[:longest]))
+        found = cls(kind, tuple(bytes(np.flatnonzero(row).tolist()) for row in flags[:longest]))
+        return found if found.size < MAX_CODES else None
 
 
 def _widened(alphabet: bytes) -> bytes:

@@ -1,0 +1,139 @@
+"""Key codes: exact, in the order of the levels, and additive."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infolake.encoding import key_codes
+from infolake.encoding.key_codes import BinKeys, IntegerKeys, LevelKeys, TextKeys, added, fitting, guessed
+
+DAY = dt.date(2020, 1, 1)
+COLUMNS = {
+    "int64": (pa.int64(), st.integers(-(2**61), 2**61 - 2)),
+    "bool": (pa.bool_(), st.booleans()),
+    "date": (pa.date32(), st.dates(DAY, DAY + dt.timedelta(9999))),
+    "instant": (pa.timestamp("us", "UTC"), st.datetimes(timezones=st.just(dt.UTC))),
+    "time": (pa.time64("us"), st.times()),
+    "decimal": (pa.decimal128(18, 3), st.decimals(-(10**14), 10**14, places=3)),
+    "text": (pa.string(), st.text("abcäxyz019_", max_size=7)),
+    "binary": (pa.binary(), st.binary(max_size=5)),
+    "float": (pa.float64(), st.floats(allow_nan=False)),
+    "wide decimal": (pa.decimal128(30, 2), st.decimals(-(10**20), 10**20, places=2)),
+}
+
+
+def code_of(array: pa.Array, kind: pa.DataType) -> Any:
+    if key_codes.is_stored_integer(kind):
+        return IntegerKeys.of(array, kind)
+    return (
+        TextKeys.of(array, kind)
+        if pa.types.is_string(kind) or pa.types.is_binary(kind)
+        else LevelKeys.of(array, kind)
+    )
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@given(data=st.data())
+def test_codes_are_levels_in_order(name: str, data: st.DataObject) -> None:
+    """Equal values have equal codes, smaller ones smaller codes, missing the last; decoding inverts."""
+    kind, values = COLUMNS[name]
+    array = pa.array(data.draw(st.lists(st.one_of(st.none(), values), max_size=20)), kind)
+    code = code_of(array, kind)
+    found = code.codes(pa.chunked_array([array]))
+    assert found is not None
+    assert [c == code.size - 1 for c in found.tolist()] == [v is None for v in array.to_pylist()]
+    distinct = np.unique(found)
+    levels = code.levels(distinct)
+    expected = pc.unique(array.drop_null())
+    if pa.types.is_floating(kind):
+        expected = pc.unique(pc.add(expected, 0.0))
+    expected = expected.take(pc.sort_indices(expected))
+    assert levels.values.equals(expected)
+    assert levels.missing == bool(array.null_count)
+
+
+@pytest.mark.parametrize("name", ["int64", "date", "decimal", "text", "binary"])
+@given(data=st.data())
+def test_codes_add_up_to_one_that_fits_both(name: str, data: st.DataObject) -> None:
+    """The sum fits what either fitted, and so does a wider one; what does not fit is refused."""
+    kind, values = COLUMNS[name]
+    a, b = (pa.array(data.draw(st.lists(values, max_size=8)), kind) for _ in range(2))
+    first, second = code_of(a, kind), code_of(b, kind)
+    both = first + second
+    assert both is not None
+    for code in (both, second + first, both.widened()):
+        assert code.codes(a) is not None
+        assert code.codes(b) is not None
+    assert both == second + first
+    if first.codes(b) is None:
+        assert first != both
+
+
+def test_dictionaries_have_the_codes_of_their_values() -> None:
+    """Unused and repeated dictionary values, and nulls, do not matter."""
+    array = pa.DictionaryArray.from_arrays(
+        pa.array([2, None, 0, 1], pa.int32()), pa.array(["b", "a", "b", "long unused value"])
+    )
+    plain = array.dictionary_decode()
+    for code in (TextKeys.of(plain, pa.string()), LevelKeys.of(array, pa.string())):
+        assert code is not None
+        assert code.codes(array).tolist() == code.codes(plain).tolist()
+
+
+def test_a_code_is_guessed_from_a_sample() -> None:
+    """Few levels are listed, numbers become a range, texts alphabets; the rest must be ranked."""
+    many = [f"key {n:05d}" for n in range(5000)]
+    assert isinstance(guessed(pa.array(["a", "b"]), pa.string()), LevelKeys)
+    assert isinstance(guessed(pa.array(many), pa.string()), TextKeys)
+    assert isinstance(guessed(pa.array(range(10)), pa.int64()), IntegerKeys)
+    assert guessed(pa.array(np.arange(5000) / 7), pa.float64()) is None
+    wide = pa.decimal128(30, 2)
+    assert guessed(pa.array([Decimal(n) for n in range(5000)], wide), wide) is None
+    assert guessed(pa.array([text + "x" * 60 for text in many]), pa.string()) is None
+    found = guessed(pa.array(many), pa.string())
+    assert found is not None
+    assert found.codes(pa.array(["key 09999"])) is not None
+
+
+def test_bins_are_known_beforehand() -> None:
+    """Missing is the last code; the edges stand in the levels."""
+    code = BinKeys("x", pa.float64(), (0.0, 1.0, 5.0))
+    array = pa.array([0.5, 5.0, None, float("nan")])
+    assert code.codes(pa.chunked_array([array])).tolist() == [0, 1, 2, 2]
+    assert code.levels(np.array([0, 1, 2], np.uint64)).labels == ("[0, 1)", "[1, 5]", None)
+    assert fitting(code, array, pa.float64()) is code
+    assert added([code, code]) == code
+    assert added([code, None]) is None
+
+
+def test_invalid_utf8_is_refused_where_a_text_code_is_made() -> None:
+    """Nobody else looks at the bytes of such a column."""
+    bad = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32).tobytes()), pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(pa.ArrowInvalid):
+        TextKeys.of(bad, pa.string())
+
+
+def test_ranges_and_alphabets_too_wide_for_a_number_are_no_codes() -> None:
+    """They are ranked instead; nothing wraps."""
+    ends = pa.array([-(2**63), 2**63 - 1])
+    assert IntegerKeys.of(ends, pa.int64()) is None
+    low, high = (IntegerKeys.of(ends.slice(i, 1), pa.int64()) for i in (0, 1))
+    assert low is not None
+    assert high is not None
+    assert low + high is None
+    assert low.widened().codes(ends.slice(0, 1)).tolist() == [0]
+    assert high.widened().codes(ends.slice(1, 1)) is not None
+    assert high.codes(ends) is None
+    many = pa.array(["".join(chr(97 + (i * 7 + j) % 26) for j in range(20)) for i in range(40)])
+    assert TextKeys.of(many, pa.string()) is None
