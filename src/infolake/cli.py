@@ -510,10 +510,15 @@ def associations_command(
 ) -> None:
     """Show which values of X and Y of DATA occur together more, or less, than by chance."""
     import infolake as il
+    from infolake.analyses.associations import association_frames
+    from infolake.jobs import saving
 
     _check_output(output)
     chosen: dict[str, Any] = {"measures": measures} if measures else {}
     with _computing(session):
+        if output is not None and output.suffix.lower() == ".parquet":
+            saving.write_frames(association_frames(data, x, y, **chosen, **options), output)
+            return
         frame = il.associations(data, x, y, **chosen, **options)
     _give(frame, output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -205,3 +206,34 @@ def test_no_rows_are_no_associations() -> None:
     nothing = pa.table({"x": pa.array([None, None], pa.string()), "y": [1, 2]})
     assert len(il.associations(nothing, "x", "y")) == 0
     assert len(il.associations(nothing, "x", "y", missing="level")) == 2
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_frames_below_each_other_are_the_whole(
+    large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells are given, and written, a few at a time: the same rows, types, units and bytes."""
+    from infolake.analyses import associations
+    from infolake.jobs import saving
+    from infolake.reduction import planning
+
+    if large:
+        monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
+        monkeypatch.setattr(planning, "SHARD_ABOVE", 0)
+    x = [f"u_{n % 37}" for n in range(500)]
+    table = pa.table({"x": x, "y": [None if n % 11 == 0 else n * n % 53 for n in range(500)]})
+    asked = {"measures": ["npmi", "pmi"], "bins": "exact", "missing": "level", "min_count": 2}
+    whole = il.associations(table, "x", "y", **asked)
+    parts = list(associations.association_frames(table, "x", "y", rows=7, **asked))
+    assert len(parts) == -(-len(whole) // 7) > 5
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+    assert all(part.attrs == whole.attrs for part in parts)
+    saving.write_frame(whole, tmp_path / "a.parquet")
+    saving.write_frames(associations.association_frames(table, "x", "y", **asked), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    saving.write_frames(iter(parts), tmp_path / "c.parquet")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "c.parquet"), pd.read_parquet(tmp_path / "a.parquet")
+    )
+    empty = asked | {"min_count": 10**6}
+    assert [len(f) for f in associations.association_frames(table, "x", "y", **empty)] == [0]

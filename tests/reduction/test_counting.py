@@ -654,3 +654,19 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     for name in ("counts.json", "cells.parquet"):
         assert (tmp_path / "counts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     json.loads((tmp_path / "counts" / "counts.json").read_text())
+
+
+def test_a_plan_says_how_large_groups_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards, rows sorted at a time, and whether they are spilled; other groups as before."""
+    from infolake.reduction import planning
+
+    monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
+    monkeypatch.setattr(planning, "SHARD_ABOVE", 5000)
+    frame = pd.DataFrame({"a": np.arange(9000), "b": np.arange(9000)[::-1], "c": np.arange(9000) % 3})
+    text = str(il.plan(frame, bins="exact"))
+    assert "passes:       3 to count" in text
+    assert "in shards:    3 of more than 5,000 cells (estimated), a scan each:" in text
+    assert "in memory" in text
+    with dask.config.set({"infolake.memory-limit": "300MiB"}):
+        assert "rows sorted at a time" in str(il.plan(frame, bins="exact"))
+    assert "in shards" not in str(il.plan(frame, bins={"a": 4, "b": 4}))

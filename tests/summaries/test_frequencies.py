@@ -15,6 +15,7 @@ from infolake.large_tables import FrequencyTable
 from infolake.measures import catalogue, plug_in
 from infolake.summaries.frequencies import SMALL, Frequencies
 
+MEASURES = ["mi", "nmi", "ami", "vi", "h", "h_xy", "equivocation", "homogeneity", "v_measure", "g", "g_p"]
 COUNTS = st.lists(
     st.one_of(st.integers(0, 9), st.integers(SMALL - 2, SMALL + 2), st.integers(2**40, 2**41)), max_size=30
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infolake.tables import ContingencyTable, TableBatch
 
 MEASURES = ("pointwise_mutual_information", "normalized_pointwise_mutual_information")
+FRAME_ROWS = 1 << 20
 Array = np.ndarray[Any, Any]
 Levels = list[tuple[Sequence[Any], Array]]  # per column: labels, and the label of each cell
 
@@ -80,20 +81,73 @@ def associations(
     1   a    p      2        2        3                      0.415037
     2   b    p      1        2        3                     -0.584963
     """
-    chosen = cell_measures(measures)
-    catalogue.log_base(base)
-    check_missing(missing)
+    asked = Asked(pair=(x, y), measures=measures, base=base, min_count=min_count, top=top, sort_by=sort_by)
     level_limits(None, rest, {})
-    if isinstance(min_count, bool) or not isinstance(min_count, (int, float, np.number)):
-        raise UsageError("min_count is a number", found=repr(min_count)[:120])
-    if x == y:
-        raise UsageError("associations need two different columns", found=f"{x!r} twice")
-    best = Best(min_count, None if top is None else _positive(top), _ranking(sort_by, chosen))
     options = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
-    found = _frame(_listing(data, (x, y), best, missing, options), (x, y), chosen, base)
-    unit = catalogue.unit_name(base)
-    found.attrs["units"] = {m.name: unit if m.unit == "information" else "" for m in chosen}
-    return found
+    return next(_frames(data, asked, missing, options, None))
+
+
+def association_frames(
+    data: Any, x: str, y: str, *, rows: int = FRAME_ROWS, missing: str = "pairwise", **options: Any
+) -> Iterator[pd.DataFrame]:
+    """Yield what ``il.associations`` returns in frames of at most ``rows`` rows, one at least.
+
+    No frame of all cells is made, so that many millions of them can be written one after another.
+    """
+    counting = {name: options.pop(name, None) for name in ("filters", "bins", "weights", "max_levels")}
+    level_limits(None, options.pop("rest", "bucket"), {})
+    return _frames(data, Asked(pair=(x, y), **options), missing, counting, rows)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which cells of which pair are listed, and what is said of each; see :func:`associations`."""
+
+    pair: tuple[str, str]
+    measures: str | Sequence[str] = MEASURES
+    base: float | str = 2
+    min_count: float = 1
+    top: int | None = None
+    sort_by: str | None = None
+
+    def __post_init__(self) -> None:
+        catalogue.log_base(self.base)
+        if isinstance(self.min_count, bool) or not isinstance(self.min_count, (int, float, np.number)):
+            raise UsageError("min_count is a number", found=repr(self.min_count)[:120])
+        x, y = self.pair
+        if x == y:
+            raise UsageError("associations need two different columns", found=f"{x!r} twice")
+
+    @property
+    def chosen(self) -> list[catalogue.Measure]:
+        """The measures."""
+        return cell_measures(self.measures)
+
+    @property
+    def best(self) -> Best:
+        """Which cells are shown, and in which order."""
+        top = None if self.top is None else _positive(self.top)
+        return Best(self.min_count, top, _ranking(self.sort_by, self.chosen))
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each measure."""
+        unit = catalogue.unit_name(self.base)
+        return {m.name: unit if m.unit == "information" else "" for m in self.chosen}
+
+
+def _frames(
+    data: Any, asked: Asked, missing: str, options: dict[str, Any], rows: int | None
+) -> Iterator[pd.DataFrame]:
+    best = asked.best
+    check_missing(missing)
+    listing = _listing(data, asked.pair, best, missing, options)
+    values = {m.name: m.evaluate(listing.batch, base=asked.base) for m in asked.chosen}
+    n = len(listing.shown)
+    for start in range(0, max(n, 1), rows or max(n, 1)):
+        frame = _frame(listing, asked.pair, values, slice(start, start + (rows or n)))
+        frame.attrs["units"] = asked.units
+        yield frame
 
 
 def cell_measures(names: str | Sequence[str]) -> list[catalogue.Measure]:
@@ -116,7 +170,7 @@ class _Listing:
     """Cells of a table, in the order of their levels."""
 
     batch: TableBatch
-    levels: Levels
+    levels: tuple[tuple[Any, ...], ...]
     shown: Array
 
     @classmethod
@@ -124,8 +178,12 @@ class _Listing:
         batch = table.batch()
         order = best.order(batch)
         shown = order[batch.cells[order] >= best.min_count][: best.top]
-        levels: Levels = list(zip(table.levels, (batch.rows, batch.cols), strict=True))
-        return cls(batch, levels, shown)
+        return cls(batch, table.levels, shown)
+
+    def levels_of(self, cells: Array) -> Levels:
+        """Return per column its labels, and which of them each of some cells has."""
+        codes = (self.batch.rows[cells], self.batch.cols[cells])
+        return list(zip(self.levels, codes, strict=True))
 
 
 def _listing(
@@ -137,37 +195,35 @@ def _listing(
         refuse_options(data, missing, options)
         return _Listing.of(data.table(*pair, missing=policy), best)
     from infolake.analyses.counts import computed
-    from infolake.reduction.planning import Asked, check_size, plan_count
+    from infolake.reduction import planning
 
     counting = "pairwise" if missing == "level" else missing
-    plan = plan_count(data, Asked([pair], missing=counting, **options), in_blocks=True)
+    plan = planning.plan_count(data, planning.Asked([pair], missing=counting, **options), in_blocks=True)
     if plan.large.any():
+        if best.top is None and best.min_count <= 1:
+            planning.check_size(plan)
         found = large_listing(plan, pair, best, level=missing == "level")
         if found is not None:
             return found
-        check_size(plan)
+        planning.check_size(plan)
     return _Listing.of(computed(plan).table(*pair, missing=policy), best)
 
 
 def _frame(
-    listing: _Listing | LargeListing,
-    pair: tuple[str, str],
-    measures: list[catalogue.Measure],
-    base: float | str,
+    listing: _Listing | LargeListing, pair: tuple[str, str], values: dict[str, Array], rows: slice
 ) -> pd.DataFrame:
     import pandas as pd
 
-    batch, shown = listing.batch, listing.shown
-    names = _level_names(pair, {*COUNTS, *(m.name for m in measures)})
-    columns: dict[str, Any] = {
-        name: _labels(labels, codes[shown])
-        for name, (labels, codes) in zip(names, listing.levels, strict=True)
+    batch, shown = listing.batch, listing.shown[rows]
+    names = _level_names(pair, {*COUNTS, *values})
+    sides = zip(names, listing.levels_of(shown), strict=True)
+    columns: dict[str, Any] = {name: _labels(labels, codes) for name, (labels, codes) in sides}
+    columns |= {
+        "count": batch.cells[shown],
+        "count_x": batch.row_margins[batch.rows[shown]],
+        "count_y": batch.col_margins[batch.cols[shown]],
     }
-    row, col, _ = batch.cell_margins
-    columns |= {"count": batch.cells[shown], "count_x": row[shown], "count_y": col[shown]}
-    for measure in measures:
-        columns[measure.name] = measure.evaluate(batch, base=base)[shown]
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | {name: found[shown] for name, found in values.items()})
 
 
 def _level_names(columns: Sequence[str], taken: set[str]) -> list[str]:

@@ -247,14 +247,18 @@ class LargeListing:
         """All of its cells."""
         return np.arange(len(self.batch.cells))
 
-    @property
-    def levels(self) -> list[tuple[Sequence[Any], Array]]:
-        """Per column, labels and the label of each cell."""
-        found: list[tuple[Sequence[Any], Array]] = []
+    @cached_property
+    def _levels(self) -> list[tuple[tuple[Any, ...], Array]]:
+        """Per column, the labels of all cells, and which of them each cell has."""
+        found = []
         for margin, places in zip(self.margins, (self.batch.rows, self.batch.cols), strict=True):
             shown, codes = np.unique(places, return_inverse=True)
             found.append((margin.labels(shown), codes.ravel()))
         return found
+
+    def levels_of(self, cells: Array) -> list[tuple[Sequence[Any], Array]]:
+        """Return per column its labels, and which of them each of some cells has."""
+        return [(labels, codes[cells]) for labels, codes in self._levels]
 
 
 def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level: bool) -> LargeListing | None:

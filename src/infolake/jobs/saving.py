@@ -9,11 +9,11 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from infolake.encoding.kept import Rest
 from infolake.errors import InfolakeError, OutputError, StorageError, UsageError, printable
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 STAGE = ".infolake-"
 ENDINGS = (".csv", ".json", ".parquet")
+PARQUET: dict[str, Any] = {
+    "version": "2.6",
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": True,
+    "write_statistics": True,
+    "write_page_checksum": True,
+}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -52,12 +60,18 @@ def storing(path: Path, effect: str = "earlier results are as they were") -> Ite
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file: under a temporary name, to the disk, then under its own."""
+    with _replacing(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     with storing(path):
         handle, name = tempfile.mkstemp(prefix=STAGE, dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.chmod(0o666 & ~_umask())
@@ -180,26 +194,37 @@ def _values(frame: pd.DataFrame, position: int) -> list[Any]:
 
 def parquet_bytes(frame: pd.DataFrame, details: Mapping[str, Any] | None = None) -> bytes:
     """Return a frame as Parquet, the same bytes for the same frame."""
+    sink = io.BytesIO()
+    _write_parquet([frame], sink, details)
+    return sink.getvalue()
+
+
+def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write frames of the same columns below each other as Parquet; no more than one is held.
+
+    Raises
+    ------
+    OutputError, StorageError
+        The file cannot be written; an earlier one is left as it was.
+    """
+    with _replacing(path) as stream:
+        _write_parquet(frames, stream, None)
+
+
+def _write_parquet(frames: Iterable[pd.DataFrame], sink: Any, details: Mapping[str, Any] | None) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(_one_kind(frame), preserve_index=False)
-    told = {"units": frame.attrs.get("units", {}), **(details or {})}
-    # pandas' own metadata names versions.
-    table = table.replace_schema_metadata({"infolake": json.dumps(plain(told), sort_keys=True)})
-    sink = io.BytesIO()
-    pq.write_table(
-        table,
-        sink,
-        version="2.6",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
-        row_group_size=2**20,
-        write_statistics=True,
-        write_page_checksum=True,
-    )
-    return sink.getvalue()
+    with ExitStack() as stack:
+        writer = None
+        for frame in frames:
+            schema = None if writer is None else writer.schema
+            table = pa.Table.from_pandas(_one_kind(frame), schema=schema, preserve_index=False)
+            told = {"units": frame.attrs.get("units", {}), **(details or {})}
+            # pandas' own metadata names versions.
+            table = table.replace_schema_metadata({"infolake": json.dumps(plain(told), sort_keys=True)})
+            writer = writer or stack.enter_context(pq.ParquetWriter(sink, table.schema, **PARQUET))
+            writer.write_table(table, row_group_size=2**20)
 
 
 def _one_kind(frame: pd.DataFrame) -> pd.DataFrame:

@@ -49,15 +49,32 @@ def facts(plan: CountPlan) -> list[tuple[str, str]]:
         ("tasks", f"{plan.n_leaves:,} per pass"),
         ("passes", passes(plan)),
         ("groups", groups(plan)),
+        *in_shards(plan),
         *held(plan),
     ]
 
 
+def in_shards(plan: CountPlan) -> list[tuple[str, str]]:
+    """Return how il.score and il.associations count the groups that are too large to be held."""
+    from infolake.reduction.planning import SHARD_ABOVE
+    from infolake.reduction.sharded import planned_shape
+
+    n = int(plan.large.sum())
+    if not n:
+        return []
+    found = planned_shape(plan)
+    where = f"spilled to disk, up to {size(found.spill_bytes)}" if found.spill_bytes else "in memory"
+    how = f"{1 << found.shard_bits} shards, {found.chunk_rows:,} rows sorted at a time, {where}"
+    return [("in shards", f"{n:,} of more than {SHARD_ABOVE:,} cells (estimated), a scan each: {how}")]
+
+
 def passes(plan: CountPlan) -> str:
     """Return how often the rows are read."""
-    count, n_open = "1 to count", len(plan.first_pass.open)
-    if len(plan.blocks) > 1:
-        count = f"{len(plan.blocks):,} to count: il.score takes the pairs in blocks that fit the memory limit"
+    n_open, n_blocks = len(plan.first_pass.open), len(plan.held.blocks)
+    scans = int(plan.large.sum()) + (0 if plan.large.all() and len(plan.large) else n_blocks)
+    count = f"{scans:,} to count"
+    if n_blocks > 1:
+        count += ": il.score takes the pairs in blocks that fit the memory limit"
     if plan.limits:
         count += f", and 1 over {len(plan.limits):,} columns for their most frequent levels"
     if n_open == 0:
@@ -79,7 +96,8 @@ def held(plan: CountPlan) -> list[tuple[str, str]]:
     from infolake.reduction.planning import CELL_BYTES, estimated_cells, held_levels, memory_limit
 
     limit = ("memory limit", size(memory_limit()))
-    if not plan.levels:
+    plan = plan.held
+    if not plan.levels or not len(plan.request.groups):
         return [limit]
     cells = estimated_cells(plan)
     known = tuple(max(1, held_levels(plan, c) + 1) for c in plan.request.columns)

@@ -77,6 +77,8 @@ class CountPlan:
         Estimated (from a bounded sample) or bounded number of levels.
     limits : dict of str to int
         Columns that keep at most so many levels, unless bins leave them none to drop.
+    in_blocks : bool
+        Whether the groups may be counted in several scans.
     """
 
     request: Request
@@ -88,6 +90,7 @@ class CountPlan:
     leaves: tuple[tuple[Partition, ...], ...]
     levels: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    in_blocks: bool = False
 
     @cached_property
     def token(self) -> str:
@@ -134,10 +137,17 @@ class CountPlan:
     def large(self) -> np.ndarray[Any, Any]:
         """Which groups have so many cells, by estimate, that they are counted in shards; bool, (groups,)."""
         none = np.zeros(len(self.request.groups), np.bool_)
-        if self.source is None or self.limits or self.request.weights is not None:
+        apart = self.source is not None and not self.limits and self.request.weights is None
+        if not (self.in_blocks and apart):
             return none
-        found: np.ndarray[Any, Any] = estimated_cells(self) > SHARD_ABOVE
+        several = (self.request.groups.index < len(self.request.columns)).sum(axis=1) > 1
+        found: np.ndarray[Any, Any] = several & (estimated_cells(self) > SHARD_ABOVE)
         return found
+
+    @property
+    def held(self) -> CountPlan:
+        """The plan without its large groups."""
+        return self.of_groups(~self.large) if self.large.any() else self
 
     def of_groups(self, chosen: Any) -> CountPlan:
         """Return the plan for some of the groups (a number, a slice or flags); the same rows are read."""
@@ -195,8 +205,8 @@ def plan_count(data: Any, asked: Asked, *, in_blocks: bool = False) -> CountPlan
     opening = _first_pass(rules, types, request)
     leaves = _leaves(source.partitions, len(groups)) if source else ()
     levels = _estimate(source, request, rules) if source else {}
-    plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels, limits)
-    held = plan.of_groups(~plan.large) if in_blocks and plan.large.any() else plan
+    plan = CountPlan(request, opening, selection, rules, source, frame, leaves, levels, limits, in_blocks)
+    held = plan.held if in_blocks else plan
     if not (in_blocks and held.divisible):
         check_size(held)
     return plan

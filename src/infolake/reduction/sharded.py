@@ -15,6 +15,7 @@ from operator import add
 from typing import Any, Protocol
 
 import dask
+import numpy as np
 import psutil
 from dask.task_spec import List, Task, TaskRef
 
@@ -215,6 +216,16 @@ def shape(n_entries: int, n_groups: int) -> Shape:
     return Shape(shard_bits, chunk, table, held if may_spill and held > budget // 4 else 0)
 
 
+def planned_shape(plan: CountPlan) -> Shape:
+    """Return the shape of the scan of one large group of a plan."""
+    several = max((len(plan.request.group_names(g)) for g in np.flatnonzero(plan.large).tolist()), default=2)
+    return shape(_most_rows(plan), 3 if several > 2 else 1)
+
+
+def _most_rows(plan: CountPlan) -> int:
+    return plan.source_rows or sum(p.n_bytes for leaf in plan.leaves for p in leaf) // 8
+
+
 def _resources() -> tuple[int, int, bool]:
     """Return the threads that share one memory, how much of it is free, and whether spilling is ours."""
     client = cluster.active_client()
@@ -294,9 +305,8 @@ def _attempt(  # noqa: PLR0917
     level: bool,
 ) -> Answers | Misfit:
     kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
-    n_rows = plan.source_rows or sum(p.n_bytes for leaf in plan.leaves for p in leaf) // 8
     n_groups = sum(len(g) > 1 for g in questions)
-    chosen = shape(n_rows, max(1, n_groups))
+    chosen = shape(_most_rows(plan), max(1, n_groups))
     types = tuple(kinds[c] for c in columns)
     whole = tuple(g for g in questions if len(g) == 1 and codes[g[0]].size <= chosen.table_codes)
     shards, rows = chosen.shard_bits, chosen.chunk_rows
