@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -60,10 +60,23 @@ def spill_folder(need: int) -> Iterator[Path]:
 
 @contextmanager
 def _made(root: Path) -> Iterator[Path]:
+    with ExitStack() as stack:
+        folder = _locked(root, stack)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(root: Path, stack: ExitStack) -> Path:
+    """Make a folder that stays locked as long as the stack."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        with _alone(root):
+            _sweep(root)
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+            lock = stack.enter_context((folder / LOCK).open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         raise OutputError(
             "no folder can be made to spill to",
@@ -72,12 +85,18 @@ def _made(root: Path) -> Iterator[Path]:
             effect="nothing was read in full",
             next="set infolake.spill-directory to a folder that may be written",
         ) from error
+    return folder
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Let one run at a time begin: a folder that is made but not yet locked is nobody's to sweep."""
+    folder = os.open(root, os.O_RDONLY)
     try:
-        with (folder / LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        os.close(folder)
 
 
 def _sweep(root: Path) -> None:
