@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -224,3 +225,21 @@ def test_a_read_only_disk_is_an_output_error(root: Path, data: str) -> None:
     with script(SCORE, root, data, ("unshare", "-m", "sh", "-c", mount, str(root))) as process:
         _, told = process.communicate(timeout=60)
     assert process.returncode == 73, told
+
+
+def test_a_folder_that_another_process_keeps_locked_is_an_error_not_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait has a bound."""
+    monkeypatch.setattr(spilling, "LOCK_SECONDS", 0.2)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with (
+            dask.config.set({"infolake.spill-directory": str(tmp_path)}),
+            pytest.raises(OutputError, match="no folder"),
+            spilling.spill_folder(1),
+        ):
+            pytest.fail("the folder was made")
+    finally:
+        os.close(handle)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -29,6 +30,7 @@ from infolake.summaries.sharded import Block
 Array = np.ndarray[Any, Any]
 PREFIX = "infolake-spill-"
 LOCK = "lock"
+LOCK_SECONDS = 30.0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -93,10 +95,24 @@ def _alone(root: Path) -> Iterator[None]:
     """Let one run at a time begin: a folder that is made but not yet locked is nobody's to sweep."""
     folder = os.open(root, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _wait_for(folder)
         yield
     finally:
         os.close(folder)
+
+
+def _wait_for(handle: int) -> None:
+    """Lock a folder; BlockingIOError where another process keeps it locked."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _sweep(root: Path) -> None:
