@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from strategies import tallied
 
 LONG = "x" * 9_990
+SHORT = ["", "a", "b", "aa", "ab", "A", "ä", "a\u0308", "\x00", "\x00\x00", "a\x00", "€", "\U0001f600"]
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001
 
@@ -39,10 +40,7 @@ KINDS: dict[str, tuple[pa.DataType, list[Any]]] = {
     "keys": (pa.string(), [f"u_{n}" for n in range(0, 5000, 97)]),
     "text": (
         pa.string(),
-        [
-            *("", "a", "b", "aa", "ab", "A", "ä", "a\u0308", "\x00", "\x00\x00", "a\x00", "€", "\U0001f600"),
-            *("nan", "NULL", "u_1", "u_10", "u_01"),
-        ],
+        [*SHORT, "nan", "NULL", "u_1", "u_10", "u_01"],
     ),
     "long_text": (pa.string(), [LONG, LONG + "a", LONG + "b", LONG + "\x00", LONG[:-1], "x", ""]),
     "large_text": (pa.large_string(), ["b", "ab", "", "ä"]),

@@ -24,7 +24,7 @@ import pytest
 
 import infolake as il
 from infolake.errors import InfolakeError, StorageError, TooManyCellsError
-from infolake.reduction import cluster, planning
+from infolake.reduction import cluster, planning, sharded
 from infolake.reduction.planning import Asked, plan_count
 from sharded_twin import (
     KINDS,
@@ -43,7 +43,6 @@ from sharded_twin import (
     written,
 )
 
-sharded = pytest.importorskip("infolake.reduction.sharded")
 SUMMARY = ["mi", "nmi"]
 N = 900
 
@@ -69,7 +68,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 def spilling(taken: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Leave so little memory that entries are spilled to the folder returned."""
     folder = tmp_path / "spill"
-    monkeypatch.setattr(sharded, "_resources", lambda: (2, 1 << 13, True))
+    monkeypatch.setattr(sharded, "_resources", lambda: (2, 1 << 14, True))
     with dask.config.set({"infolake.spill-directory": str(folder)}):
         yield folder
 
@@ -323,7 +322,7 @@ def test_any_order_of_rows_gives_the_same_bytes(expected: list[pd.DataFrame], tm
     assert_same(answers(written(tmp_path / "turned", turned, CUTS)), expected)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 5, 9])
+@pytest.mark.parametrize("bits", [1, 2, 4, pytest.param(8, marks=pytest.mark.slow)])
 def test_any_number_of_shards_gives_the_same_bytes(
     expected: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int
 ) -> None:
@@ -353,7 +352,7 @@ def test_processes_give_the_same_bytes(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_cluster_gives_the_same_bytes(expected: list[pd.DataFrame], tmp_path: Path, workers: int) -> None:
     source = written(tmp_path / "cut", data(3000, "near", "keys"), CUTS)
     with cluster.connect(workers=workers, memory_limit="1GiB"), dask.config.set(scheduler=None):
@@ -361,7 +360,14 @@ def test_a_cluster_gives_the_same_bytes(expected: list[pd.DataFrame], tmp_path: 
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("layer", ["infolake-keys", "infolake-split", "infolake-answer"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param("infolake-keys", marks=pytest.mark.slow),
+        "infolake-split",
+        pytest.param("infolake-answer", marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_killed_amid_the_merge_changes_nothing(
     expected: list[pd.DataFrame], taken: list[Any], tmp_path: Path, layer: str
 ) -> None:
@@ -495,7 +501,7 @@ def test_a_table_beyond_the_limit_is_refused_but_its_scores_are_not(
         il.count(folder, [("x", "y")], bins="exact").table("x", "y")
     text = str(caught.value)
     assert caught.value.exit_code == 65
-    assert all(word in text for word in ("x (about", "y (about", "cells", "1 MiB", "memory limit", "bin"))
+    assert all(word in text for word in ("x (about", "y (about", "cells", "1.0 MiB", "memory limit", "bin"))
 
 
 # -- what the shards hold, without a question
