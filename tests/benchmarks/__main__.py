@@ -2,7 +2,7 @@
 
 Every contender runs in a process of its own with two threads; it warms up once, then all take turns.
 Where a peer would take too long it answers a sample of the pairs, and its time is scaled: the table
-says so. All contenders must give the same counts, or the same numbers to 1e-9.
+says so. All contenders must give the same counts, or the same numbers to 1e-10.
 """
 
 from __future__ import annotations
@@ -257,11 +257,11 @@ def check_equal(answers: list[tuple[str, contenders.Checked]]) -> None:
 
 
 def agree(one: Any, other: Any) -> bool:
-    """Whether two answers are equal, numbers with a fraction to 1e-9."""
+    """Whether two answers are equal, numbers with a fraction to 1e-10."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(agree, one, other))
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+        return math.isclose(one, other, rel_tol=1e-10, abs_tol=1e-12)
     return bool(one == other)
 
 

@@ -38,14 +38,14 @@ def test_contenders_agree_on_many_levels(tmp_path: Path, name: str) -> None:
         answers.append((entry.name, make(str(entry.folder or workload.folder), entry.options)()))
     if name == "sparse_long":
         long, *short = (checked for _, checked in answers)
-        assert {s["distinct"] * 8 for s in short} == {long["distinct"]}
+        assert all(agree(s["joint"] + 3, long["joint"]) for s in short)
     else:
         check_equal(answers)
     assert all(checked for entry, checked in answers if entry != "decode")
 
 
 def test_answers_that_differ_stop_the_run() -> None:
-    """Numbers agree to 1e-9, counts and rows exactly."""
+    """Numbers agree to 1e-10, counts and rows exactly."""
     assert agree([1.0, 2], [1.0 + 1e-12, 2])
     assert not agree([1.0, 2], [1.0 + 1e-8, 2])
     assert not agree([1], [1, 1])
