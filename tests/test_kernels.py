@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infolake import kernels
-from infolake.packing import Groups, plan
+from infolake.packing import Groups, Packing, plan
 
 Array = np.ndarray[Any, Any]
 
@@ -29,26 +30,68 @@ def looked_up(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 @given(looked_up())
-def test_pack_first(case: tuple[Array, Array]) -> None:
+def test_look_up(case: tuple[Array, Array]) -> None:
     indices, table = case
     out = np.full(len(indices), 77, table.dtype)
-    kernels.pack_first(indices, table, out)
+    kernels.look_up(indices, table, out)
     assert out.tolist() == [table[i] for i in indices.tolist()]
 
 
-@given(looked_up(), st.integers(0, 100))
-def test_pack_add(case: tuple[Array, Array], start: int) -> None:
-    indices, table = case
-    out = np.full(len(indices), start, table.dtype)
-    kernels.pack_add(indices, table, out)
-    assert out.tolist() == [start + int(table[i]) for i in indices.tolist()]
+@st.composite
+def batches_of_indices(draw: st.DrawFn) -> tuple[Packing, list[Array], list[Array], int]:
+    sizes = tuple(draw(st.lists(st.integers(1, 30) | st.sampled_from([256, 300]), min_size=1, max_size=7)))
+    n = draw(st.integers(0, 40))
+    indices = [draw(codes(n, s)) for s in sizes]
+    tables = [draw(st.permutations(range(s)).map(np.array)) for s in sizes]
+    return plan(sizes, Groups(len(sizes), "pairs")), indices, tables, n
 
 
-def test_packed_bytes_reach_255_and_no_further() -> None:
-    indices, table = np.array([0, 1], np.int32), np.array([0, 240], np.uint8)
-    out = np.array([15, 15], np.uint8)
-    kernels.pack_add(indices, table, out)
-    assert out.tolist() == [15, 255]
+@given(batches_of_indices(), st.integers(0, 9))
+def test_pack(case: tuple[Packing, list[Array], list[Array], int], place: int) -> None:
+    packing, indices, tables, n = case
+    digits = packing.digits
+    held = digits.columns.tolist()
+    found = np.zeros((len(held), 256), np.uint8)
+    for k, c in enumerate(held):
+        found[k, : len(tables[c])] = tables[c]
+    out = np.full((len(packing.supercolumns), n + 12), 77, np.uint8)
+    largest = np.full(len(held), -5, np.int64)
+    addresses = np.array([indices[c].ctypes.data for c in held], np.int64)
+    kernels.pack(addresses, n, digits.starts, digits.strides, digits.sizes, found, out, place, largest)
+    assert largest.tolist() == [max(indices[c].tolist(), default=0) for c in held]
+    for row, members in zip(out.tolist(), packing.supercolumns, strict=True):
+        expected = [0] * n
+        for c in members:
+            expected = [
+                e * packing.sizes[c] + int(tables[c][i])
+                for e, i in zip(expected, indices[c].tolist(), strict=True)
+            ]
+        wide = math.prod(packing.sizes[c] for c in members) > 256
+        assert row[place : place + n] == ([77] * n if wide else expected)
+        assert row[:place] + row[place + n :] == [77] * 12
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 8191, 8192, 20_001])
+def test_pack_of_many_rows(n: int) -> None:
+    random = np.random.default_rng(n)
+    packing = plan((16, 16), Groups(2, "pairs"))
+    indices = random.integers(0, 16, (2, n)).astype(np.int32)
+    table = random.permutation(16).astype(np.uint8)
+    found = np.zeros((2, 256), np.uint8)
+    found[:, :16] = table
+    digits, out, largest = packing.digits, np.zeros((1, n), np.uint8), np.zeros(2, np.int64)
+    addresses = np.array([row.ctypes.data for row in indices], np.int64)
+    kernels.pack(addresses, n, digits.starts, digits.strides, digits.sizes, found, out, 0, largest)
+    assert out[0].tolist() == (16 * table[indices[0]] + table[indices[1]]).tolist()
+
+
+@pytest.mark.parametrize("index", [-1, -(2**31), 2**31 - 1, 4])
+def test_an_index_that_is_no_code_is_told(index: int) -> None:
+    indices = np.array([0, index, 3], np.int32)
+    digits, largest = plan((4,), Groups(1, "columns")).digits, np.zeros(1, np.int64)
+    planned = digits.starts, digits.strides, digits.sizes, np.zeros((1, 256), np.uint8)
+    kernels.pack(np.array([indices.ctypes.data]), 3, *planned, np.zeros((1, 3), np.uint8), 0, largest)
+    assert largest[0] == index % 2**32
 
 
 @given(st.integers(0, 40).flatmap(lambda n: codes(n, 12, np.uint8)), st.sampled_from([np.uint32, np.int64]))
@@ -152,12 +195,14 @@ def test_count_pairs(data: st.DataObject) -> None:
     packing = plan(sizes, Groups(len(sizes), "pairs"))
     if packing.narrow is None:
         return
-    packed = np.zeros((len(packing.supercolumns), n), np.uint8)
+    packed = np.full((len(packing.supercolumns), n + 3), 99, np.uint8)
     for row, members in enumerate(packing.supercolumns):
+        codes_of = np.zeros(n, np.int64)
         for column in members:
-            packed[row] = packed[row] * sizes[column] + columns[column]
+            codes_of = codes_of * sizes[column] + columns[column]
+        packed[row, :n] = codes_of
     out = np.zeros(packing.cells, np.int64)
-    kernels.count_pairs(packed, *packing.narrow.arguments, out)
+    kernels.count_pairs(packed, n, *packing.narrow.arguments, out)
     inside = {frozenset(p) for s in packing.supercolumns for p in [(a, b) for a in s for b in s if a < b]}
     for group, (x, y) in enumerate(Groups(len(sizes), "pairs").index.tolist()):
         expected = np.zeros((sizes[x], sizes[y]), int)
@@ -213,8 +258,9 @@ def test_bin_codes(kind: Any, data: st.DataObject) -> None:
         assert bad == outside[0]
         return
     assert bad == -1
-    below = [1 + sum(c <= v for c in cuts.tolist()) for v in values.tolist()]
-    assert out.tolist() == [0 if gone else code for gone, code in zip(missing, below, strict=True)]
+    below = [sum(c <= v for c in cuts.tolist()) for v in values.tolist()]
+    last = len(cuts) + 1
+    assert out.tolist() == [last if gone else code for gone, code in zip(missing, below, strict=True)]
 
 
 @pytest.mark.parametrize("n_cuts", [0, 1, 32, 33, 500])
@@ -224,7 +270,7 @@ def test_bin_codes_of_many_rows_and_cuts(n_cuts: int) -> None:
     values[::7] = np.nan
     out = np.zeros(5000, np.int32)
     assert kernels.bin_codes(values, np.zeros(0, np.bool_), cuts, -np.inf, np.inf, out) == -1
-    expected = np.where(np.isnan(values), 0, 1 + np.searchsorted(cuts, values, side="right"))
+    expected = np.where(np.isnan(values), n_cuts + 1, np.searchsorted(cuts, values, side="right"))
     assert out.tolist() == expected.tolist()
 
 

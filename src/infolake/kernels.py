@@ -9,23 +9,102 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types  # type: ignore[attr-defined]
+from numba.extending import intrinsic
 
 Array = np.ndarray[Any, Any]
 
 
 @njit(nogil=True, cache=True)
-def pack_first(indices: Array, table: Array, out: Array) -> None:
-    """``out[i] = table[indices[i]]``: the first column of a supercolumn."""
+def look_up(indices: Array, table: Array, out: Array) -> None:
+    """``out[i] = table[indices[i]]``; ``out`` may be ``indices``."""
     for i in range(len(indices)):
         out[i] = table[indices[i]]
 
 
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the memory at an address as a pointer to uint32."""
+    signature = types.CPointer(types.uint32)(types.int64)  # type: ignore[no-untyped-call]
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], target.get_value_type(signature.return_type))
+
+    return signature, generate
+
+
 @njit(nogil=True, cache=True)
-def pack_add(indices: Array, table: Array, out: Array) -> None:
-    """``out[i] += table[indices[i]]``: a further column, its stride already in ``table``."""
-    for i in range(len(indices)):
-        out[i] += table[indices[i]]
+def pack(
+    addresses: Array,
+    n: int,
+    starts: Array,
+    strides: Array,
+    sizes: Array,
+    codes: Array,
+    out: Array,
+    place: int,
+    largest: Array,
+) -> None:
+    """Write the codes of supercolumns of bytes, a row of ``out`` each, from indices and look-up tables.
+
+    One call serves all columns of a batch, so that threads seldom wait for Python. Supercolumn s holds
+    columns ``starts[s]`` to ``starts[s + 1]``; the row of one without columns is left alone. Column k has
+    ``n`` int32 indices at ``addresses[k]``, written from ``place`` on; ``codes[k, index]``, below
+    ``sizes[k]``, is the code of an index and weighs ``strides[k]``. ``largest[k]`` becomes the largest
+    index, read as unsigned: where that is not below the column's size, its supercolumn means nothing.
+    """
+    largest[:] = 0
+    table = np.empty(256, np.uint8)
+    for s in range(len(starts) - 1):
+        start, stop = starts[s], starts[s + 1]
+        if start == stop:
+            continue
+        same = _recoding(strides[start:stop], sizes[start:stop], codes[start:stop], table)
+        row = out[s][place : place + n]
+        for first in range(0, n, 8192):
+            block = row[first : first + 8192]
+            block[:] = 0
+            for k in range(start, stop):
+                indices = carray(_pointer(addresses[k] + 4 * first), len(block))  # type: ignore[call-arg]
+                largest[k] = max(largest[k], _add(indices, strides[k], block))
+            if not same:
+                _look_up_bytes(block, table)
+
+
+@njit(nogil=True, cache=True)
+def _recoding(strides: Array, sizes: Array, codes: Array, table: Array) -> bool:
+    """Fill the table from packed indices to packed codes; return whether they are the same."""
+    same = True
+    for packed in range(strides[0] * sizes[0]):
+        code = 0
+        for k in range(len(strides)):
+            code += np.int64(codes[k, (packed // strides[k]) % sizes[k]]) * strides[k]
+        table[packed] = code
+        same &= code == packed
+    return same
+
+
+@njit(nogil=True, cache=True)
+def _add(indices: Array, stride: int, out: Array) -> Any:
+    """``out[i] += indices[i] * stride`` modulo 256; return the largest of the uint32 indices."""
+    step, largest = np.uint32(stride), np.uint32(0)
+    for i in range(len(out)):
+        largest = max(largest, indices[i])
+        out[i] = np.uint8(np.uint32(out[i]) + np.uint32(indices[i] * step))
+    return np.int64(largest)
+
+
+@njit(nogil=True, cache=True)
+def _look_up_bytes(codes: Array, table: Array) -> None:
+    """``codes[i] = table[codes[i]]``, eight at a time: one load and one store of a word."""
+    words, byte = codes[: len(codes) // 8 * 8].view(np.uint64), np.uint64(0xFF)
+    for i in range(len(words)):
+        old, new = words[i], np.uint64(0)
+        for shift in (0, 8, 16, 24, 32, 40, 48, 56):
+            new |= np.uint64(table[(old >> np.uint64(shift)) & byte]) << np.uint64(shift)
+        words[i] = new
+    for i in range(8 * len(words), len(codes)):
+        codes[i] = table[codes[i]]
 
 
 @njit(nogil=True, cache=True)
@@ -65,6 +144,7 @@ def scatter_bytes(first: Array, second: Array, out: Array) -> None:
 @njit(nogil=True, cache=True)
 def count_pairs(
     packed: Array,
+    n: int,
     supers: Array,
     super_sizes: Array,
     starts: Array,
@@ -77,10 +157,10 @@ def count_pairs(
 ) -> None:
     """Count every pair of supercolumns and marginalize it at once into the pairs of columns it holds.
 
-    ``packed`` holds a row of uint8 codes per supercolumn; table t is over ``supers[t]``; the columns of
-    supercolumn s are ``starts[s]`` to ``starts[s + 1]`` in ``sizes`` and ``strides``; ``offsets`` holds, for
-    each table from ``offset_starts[t]`` on, where each pair of its columns starts in ``out`` (-1: not
-    asked), and ``swapped`` whether the second column indexes the rows.
+    ``packed`` begins with ``n`` uint8 codes in the row of each supercolumn; table t is over
+    ``supers[t]``; the columns of supercolumn s are ``starts[s]`` to ``starts[s + 1]`` in ``sizes`` and
+    ``strides``; ``offsets`` holds, for each table from ``offset_starts[t]`` on, where each pair of its
+    columns starts in ``out`` (-1: not asked), and ``swapped`` whether the second column indexes the rows.
     """
     table = np.zeros(2 * 65536, np.uint32)
     for t in range(len(supers)):
@@ -89,7 +169,7 @@ def count_pairs(
         for i in range(n_1):
             table[i * 256 : i * 256 + n_2] = 0
             table[65536 + i * 256 : 65536 + i * 256 + n_2] = 0
-        scatter_bytes(packed[s], packed[r], table)
+        scatter_bytes(packed[s][:n], packed[r][:n], table)
         for i in range(n_1):
             even = table[i * 256 : i * 256 + n_2]
             odd = table[65536 + i * 256 : 65536 + i * 256 + n_2]
@@ -245,27 +325,28 @@ def rows_in_buckets(bits: Array, missing: Array, shift: int, wanted: Array, out:
 
 @njit(nogil=True, cache=True)
 def bin_codes(values: Array, missing: Array, cuts: Array, low: float, high: float, out: Array) -> int:
-    """Write 1 + the number of ``cuts`` at or below each value, 0 where missing; return a bad row or -1.
+    """Write the number of ``cuts`` at or below each value; return a bad row or -1.
 
-    A value is missing where it is NaN or ``missing`` (empty, or one flag per row) is set. The row
-    returned is the first one whose value lies outside [``low``, ``high``].
+    Missing values get ``len(cuts) + 1``. A value is missing where it is NaN or ``missing`` (empty, or one
+    flag per row) is set. The row returned is the first one whose value lies outside [``low``, ``high``].
     """
-    out[:] = 1
+    outside = False
+    for i in range(len(values)):
+        outside |= (values[i] < low) | (values[i] > high)
+    if outside:
+        for i in range(len(values)):
+            if (values[i] < low or values[i] > high) and not (len(missing) and missing[i]):
+                return i
+    if len(cuts) <= 32:
+        _bins_by_comparison(values, cuts, out)
+    else:
+        _bins_by_search(values, cuts, out)
+    gone = np.int32(len(cuts) + 1)
+    for i in range(len(values)):
+        out[i] = gone if values[i] != values[i] else out[i]
     for i in range(len(missing)):
-        if missing[i]:
-            out[i] = 0
-    bad = -1
-    for i in range(len(values) - 1, -1, -1):
-        if values[i] != values[i]:
-            out[i] = 0
-        elif out[i] != 0 and (values[i] < low or values[i] > high):
-            bad = i
-    if bad < 0:
-        if len(cuts) <= 32:
-            _bins_by_comparison(values, cuts, out)
-        else:
-            _bins_by_search(values, cuts, out)
-    return bad
+        out[i] = gone if missing[i] else out[i]
+    return -1
 
 
 @njit(nogil=True, cache=True)
@@ -273,15 +354,15 @@ def _bins_by_comparison(values: Array, cuts: Array, out: Array) -> None:
     """Compare blocks of rows with every cut: one vector instruction serves several rows."""
     for start in range(0, len(values), 1024):
         block, codes = values[start : start + 1024], out[start : start + 1024]
+        codes[:] = 0
         for k in range(len(cuts)):
             cut = cuts[k]
             for i in range(len(block)):
-                codes[i] += np.int32((codes[i] != 0) & (block[i] >= cut))
+                codes[i] += np.int32(block[i] >= cut)
 
 
 @njit(nogil=True, cache=True)
 def _bins_by_search(values: Array, cuts: Array, out: Array) -> None:
     """Bisect many cuts."""
     for i in range(len(values)):
-        if out[i] != 0:
-            out[i] = 1 + np.searchsorted(cuts, values[i], side="right")
+        out[i] = np.searchsorted(cuts, values[i], side="right")

@@ -85,6 +85,11 @@ class Packing:
         return 4 * sum(self.table_cells(s) for s in self.wide) <= KEPT_BYTES
 
     @cached_property
+    def digits(self) -> Digits:
+        """The columns of the supercolumns of bytes, as the arrays that one kernel packs by."""
+        return _digits(self)
+
+    @cached_property
     def narrow(self) -> Narrow | None:
         """The scatters over two supercolumns of bytes, as the arrays that one kernel walks through."""
         chosen = [s for s in self.scatters if self._is_narrow(s)]
@@ -126,19 +131,46 @@ class Narrow:
         return (*found, self.offsets, self.offset_starts, self.swapped)
 
 
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """The columns of all supercolumns of bytes, one after another.
+
+    Parameters
+    ----------
+    starts : ndarray of int64, shape (supercolumns + 1,)
+        Where the columns of each supercolumn start; wide ones have none here.
+    columns, sizes, strides : ndarray of int64
+        Number, levels and weight of each column: a packed code is the sum of codes times strides.
+    """
+
+    starts: Array
+    columns: Array
+    sizes: Array
+    strides: Array
+
+    def of(self, number: int) -> slice:
+        """Return where the columns of a supercolumn stand."""
+        return slice(int(self.starts[number]), int(self.starts[number + 1]))
+
+
+def _digits(packing: Packing) -> Digits:
+    held = [s if packing.super_size(i) <= SUPER_SIZE else () for i, s in enumerate(packing.supercolumns)]
+    strides = [math.prod(packing.sizes[c] for c in s[i + 1 :]) for s in held for i in range(len(s))]
+    columns = np.array([c for s in held for c in s], np.int64)
+    sizes = np.array(packing.sizes, np.int64)[columns]
+    starts = np.cumsum([0, *map(len, held)]).astype(np.int64)
+    return Digits(starts, columns, sizes, np.array(strides, np.int64))
+
+
 def _narrow(packing: Packing, scatters: list[Scatter]) -> Narrow:
-    lengths = [len(s) for s in packing.supercolumns]
-    sizes = [packing.sizes[c] for s in packing.supercolumns for c in s]
-    strides = [
-        math.prod(packing.sizes[c] for c in s[i + 1 :]) for s in packing.supercolumns for i in range(len(s))
-    ]
+    n = len(packing.supercolumns)
     places = np.cumsum([0, *(s.offsets.size for s in scatters)])
     return Narrow(
         np.array([s.supers for s in scatters], np.int64),
-        np.array([packing.super_size(s) for s in range(len(lengths))], np.int64),
-        np.cumsum([0, *lengths]).astype(np.int64),
-        np.array(sizes, np.int64),
-        np.array(strides, np.int64),
+        np.array([packing.super_size(s) for s in range(n)], np.int64),
+        packing.digits.starts,
+        packing.digits.sizes,
+        packing.digits.strides,
         np.concatenate([s.offsets.ravel() for s in scatters]).astype(np.int64),
         places[:-1].astype(np.int64),
         np.concatenate([s.swapped.ravel() for s in scatters]),

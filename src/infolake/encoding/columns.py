@@ -85,7 +85,7 @@ def dictionary_indices(array: pa.Array) -> tuple[pa.Array, Array]:
         array = pc.dictionary_encode(normalized(array))
     indices, missing = array.indices, len(array.dictionary)
     if indices.null_count:
-        indices = indices.cast(pa.int64()).fill_null(missing)
+        indices = indices.cast(pa.int32()).fill_null(missing)
     return array.dictionary, indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
 
@@ -129,25 +129,27 @@ class ColumnEncoder:
     def __init__(self, kind: pa.DataType) -> None:
         self.values = pa.array([], kind)
         self.missing = False
+        self._dictionary = pa.array([], kind)
+        self._table = np.full(1, -1, np.int32)
 
     def __len__(self) -> int:
         return max(1, len(self.values) + self.missing)
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-        """Return int32 indices of the rows and the look-up table from index to code."""
+        """Return int32 indices of the rows and the look-up table from index to code.
+
+        The table is the same object as long as batches come with an equal dictionary.
+        """
         array = combined(column)
         dictionary, indices = dictionary_indices(array)
-        table = self._table(dictionary)
-        self.missing = self.missing or bool((table[:-1] < 0).any()) or has_missing(array)
-        return indices, table
+        if not dictionary.equals(self._dictionary):
+            self._dictionary, self._table = dictionary, self._codes(dictionary)
+            self.missing = self.missing or bool((self._table[:-1] < 0).any())
+        self.missing = self.missing or has_missing(array)
+        return indices, self._table
 
-    def _table(self, dictionary: pa.Array) -> Array:
+    def _codes(self, dictionary: pa.Array) -> Array:
         table = np.full(len(dictionary) + 1, -1, np.int32)
-        if len(dictionary) == 0:
-            return table
-        if dictionary.equals(self.values):
-            table[:-1] = np.arange(len(dictionary))
-            return table
         levels = normalized(dictionary.cast(self.values.type))
         codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
         if codes.null_count > levels.null_count:
@@ -179,14 +181,14 @@ class BinEncoder:
         self.cuts = cuts(edges, self.integer)
         self.low, self.high = limits(edges, self.integer)
         self.values = pa.array(np.arange(len(edges) - 1, dtype=np.int32))
-        self.table = np.arange(-1, len(edges) - 1, dtype=np.int32)
+        self.table = np.array([*range(len(self.cuts) + 1), -1], np.int32)
         self.missing = False
 
     def __len__(self) -> int:
         return len(self.values) + self.missing
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-        """Return int32 bin codes of the rows (0 is missing) and the look-up table to the leaf's codes."""
+        """Return int32 bin codes (the last stands for missing) and the look-up table to the leaf's codes."""
         from infolake.kernels import bin_codes
 
         values, missing = numbers(combined(column), self.integer)
@@ -194,7 +196,7 @@ class BinEncoder:
         bad = bin_codes(values, missing, self.cuts, self.low, self.high, codes)
         if bad >= 0:
             raise self._outside(values[bad])
-        self.missing = self.missing or not codes.all()
+        self.missing = self.missing or bool((codes == len(self.table) - 1).any())
         return codes, self.table
 
     def _outside(self, value: Any) -> BinRangeError:

@@ -390,8 +390,8 @@ class BinKeys:
 
     def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
         """Return uint64 codes; BinRangeError for a value outside the edges."""
-        found, _ = self._encoder.encode(column)
-        return np.where(found == 0, len(self.edges) - 1, found - 1).astype(np.uint64)
+        indices, table = self._encoder.encode(column)
+        return np.where(table < 0, len(self.edges) - 1, table).astype(np.uint64)[indices]
 
     def levels(self, codes: Array) -> Levels:
         """Return the levels of distinct ascending ``codes``."""

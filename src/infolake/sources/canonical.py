@@ -175,10 +175,17 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     pyarrow.ArrowInvalid
         A value does not fit, such as a timestamp of the year 9999 in nanoseconds.
     """
-    if column.type == target:
+    if column.type == target or _is_canonical(column, target):
         return column
     chunks = [part for chunk in column.chunks for part in _convert(chunk, target)]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], target)
+
+
+def _is_canonical(column: pa.ChunkedArray, target: pa.DataType) -> bool:
+    """Whether a column is a dictionary of canonical text without a missing value in it."""
+    if not is_text(target) or column.type != pa.dictionary(pa.int32(), target):
+        return False
+    return not any(chunk.dictionary.null_count for chunk in column.chunks)
 
 
 def _convert(chunk: pa.Array, target: pa.DataType) -> Iterator[pa.Array]:

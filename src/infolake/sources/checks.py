@@ -137,11 +137,12 @@ def check_column(column: pa.ChunkedArray, *, full: bool = False, texts: bool = T
         Hold strings that are no dictionary against UTF-8; False where whoever reads them looks at each byte.
     """
     for chunk in column.chunks:
-        chunk.validate(full=full and not pa.types.is_dictionary(chunk.type))
-        if pa.types.is_dictionary(chunk.type):
+        kind = chunk.type
+        if pa.types.is_dictionary(kind):
+            chunk.validate()
             _check_dictionary(chunk)
-        elif texts and not full and _holds_utf8(chunk.type):
-            chunk.validate(full=True)
+        else:
+            chunk.validate(full=full or (texts and _holds_utf8(kind)))
 
 
 def _holds_utf8(dtype: pa.DataType) -> bool:
@@ -151,20 +152,24 @@ def _holds_utf8(dtype: pa.DataType) -> bool:
 
 
 def _check_dictionary(chunk: pa.DictionaryArray) -> None:
-    chunk.dictionary.validate(full=True)
+    dictionary = chunk.dictionary
+    dictionary.validate(full=True)
     low, high = _bounds(chunk.indices)
-    if low < 0 or high >= len(chunk.dictionary):
+    if low < 0 or high >= len(dictionary):
         found = low if low < 0 else high
         raise pa.ArrowInvalid(
-            f"dictionary index {found} is outside its dictionary of {len(chunk.dictionary)} values"
+            f"dictionary index {found} is outside its dictionary of {len(dictionary)} values"
         )
 
 
 def _bounds(indices: pa.Array) -> tuple[int, int]:
+    """Return the smallest index, 0 for all that are not negative, and the largest one."""
     if indices.null_count == len(indices):
         return 0, -1
-    if indices.null_count == 0:
-        values = np.asarray(indices)
-        return int(values.min()), int(values.max())
-    extremes = pc.min_max(indices)
-    return extremes["min"].as_py(), extremes["max"].as_py()
+    if indices.null_count:
+        extremes = pc.min_max(indices)
+        return extremes["min"].as_py(), extremes["max"].as_py()
+    values = np.asarray(indices)
+    # one pass instead of two: as an unsigned number a negative index is larger than all others
+    high = int(values.view(f"u{values.itemsize}").max())
+    return (0, high) if high <= np.iinfo(values.dtype).max else (int(values.min()), high)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from infolake.encoding.levels import Levels, canonical
 from infolake.packing import SUPER_SIZE, Packing, Scatter
+from infolake.summaries.byte_packing import BytePacker, Encoded
 from infolake.summaries.cells import (
     COUNT,
     Array,
@@ -27,7 +28,6 @@ from infolake.summaries.ledger import Ledger
 from infolake.summaries.request import Request
 
 PENDING_CELLS = 1 << 22
-Encoded = list[tuple[Array, Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,7 @@ class Tally:
         self.scattered = 0
         self.buffer: Array | None = None
         self.held = 0
+        self.packer = BytePacker(packing, shifts)
         self.pending: dict[int, list[_Piece]] = {g: [] for g in packing.sorted_groups}
 
     def holds(self, sizes: tuple[int, ...], shifts: tuple[int, ...]) -> bool:
@@ -84,6 +85,8 @@ class Tally:
 
     def update(self, encoded: Encoded, weights: dict[Channel, Array], n: int) -> None:
         """Count one batch of ``n`` rows; ``weights`` holds an array per channel, or nothing."""
+        from infolake.kernels import scatter_one
+
         codes = _Codes(encoded, self.shifts)
         if self.request.weights is not None:
             for channel, values in weights.items():
@@ -92,79 +95,70 @@ class Tally:
             self._scatter_all(encoded, n)
             for group, offset in self.packing.direct:
                 cells, size = self._flat_index(codes, group)
-                self._channel(COUNT[0])[offset : offset + size] += np.bincount(cells, minlength=size)
+                scatter_one(cells, self._channel(COUNT[0])[offset : offset + size])
         for group in self.packing.sorted_groups:
             self._sort(codes, group, weights)
 
     # -- one cell increment per row and table
 
     def _scatter_all(self, encoded: Encoded, n: int) -> None:
-        if self.packing.narrow is not None:
-            self._gather(encoded, n)
-        if self.packing.wide:
-            self._scatter_wide(encoded, n)
-
-    def _gather(self, encoded: Encoded, n: int) -> None:
-        """Append the supercolumns of bytes to the buffer; a full buffer is counted."""
+        """Pack the rows into a buffer; narrow tables are counted when it is full, wide ones at once."""
         room = min(self.packing.buffer_rows, self.flush_rows)
-        for start in range(0, n, room):
-            stop = min(start + room, n)
-            if self.buffer is None or self.held + stop - start > self.buffer.shape[1]:
-                self._count_buffer()
-                self.buffer = np.empty((len(self.packing.supercolumns), room), np.uint8)
-            for number in range(len(self.packing.supercolumns)):
-                if self.packing.super_size(number) <= SUPER_SIZE:
-                    out = self.buffer[number, self.held : self.held + stop - start]
-                    self._pack(encoded, number, out, start)
-            self.held += stop - start
+        for start in range(0, n if self.packing.scatters else 0, room):
+            rows = range(start, min(start + room, n))
+            packed = self._gathered(encoded, rows, room)
+            if self.packing.wide:
+                self._scatter_wide(encoded, rows, packed)
+
+    def _gathered(self, encoded: Encoded, rows: range, room: int) -> Array:
+        """Append supercolumns of bytes to the buffer and return them, a row each."""
+        keeps, n = self.packing.narrow is not None, len(rows)
+        if self.buffer is None or self.held + n > self.buffer.shape[1]:
+            self._count_buffer()
+            self.buffer = np.empty((len(self.packing.supercolumns), room if keeps else n), np.uint8)
+        place = self.held
+        self.packer.pack(encoded, rows, self.buffer, place)
+        self.held += n if keeps else 0
+        return self.buffer[:, place : place + n]
 
     def _count_buffer(self) -> None:
         from infolake.kernels import count_pairs
 
-        if self.buffer is not None and self.packing.narrow is not None:
-            rows = self.buffer[:, : self.held]
-            arguments = (rows, *self.packing.narrow.arguments, self._channel(COUNT[0]))
-            count_pairs(*arguments)
+        if self.held and self.packing.narrow is not None:
+            arguments = (*self.packing.narrow.arguments, self._channel(COUNT[0]))
+            count_pairs(self.buffer, self.held, *arguments)  # type: ignore[arg-type]
         self.buffer, self.held = None, 0
 
-    def _scatter_wide(self, encoded: Encoded, n: int) -> None:
-        if self.scattered + n > self.flush_rows:
-            self._flush()
+    def _scatter_wide(self, encoded: Encoded, rows: range, packed: Array) -> None:
+        if self.scattered + len(rows) > self.flush_rows:
+            self._flush_tables()
         needed = sorted({s for scatter in self.packing.wide for s in scatter.supers})
-        packed = {s: self._packed(encoded, s, n) for s in needed}
+        codes = {s: self._codes(encoded, rows, s, packed) for s in needed}
         if not self.packing.keeps_tables:
             for scatter in self.packing.wide:
-                self._spread(scatter, self._count(scatter, packed, self._blank(scatter)))
+                self._spread(scatter, self._count(scatter, codes, self._blank(scatter)))
             return
         if self.tables is None:
             self.tables = [self._blank(s) for s in self.packing.wide]
-        self.scattered += n
+        self.scattered += len(rows)
         for scatter, table in zip(self.packing.wide, self.tables, strict=True):
-            self._count(scatter, packed, table)
+            self._count(scatter, codes, table)
+
+    def _codes(self, encoded: Encoded, rows: range, number: int, packed: Array) -> Array:
+        """Return the codes of a supercolumn; a wide one holds a single column."""
+        from infolake.kernels import look_up
+
+        if self.packing.super_size(number) <= SUPER_SIZE:
+            codes: Array = packed[number]
+            return codes
+        column = self.packing.supercolumns[number][0]
+        indices, table = encoded[column]
+        codes = np.empty(len(rows), np.int32)
+        look_up(indices[rows.start : rows.stop], table + np.int32(self.shifts[column]), codes)
+        return codes
 
     def _blank(self, scatter: Scatter) -> Array:
         return np.zeros(self.packing.table_cells(scatter), np.uint32)
-
-    def _packed(self, encoded: Encoded, number: int, n: int) -> Array:
-        kind = np.uint8 if self.packing.super_size(number) <= SUPER_SIZE else np.int32
-        out = np.empty(n, kind)
-        self._pack(encoded, number, out, 0)
-        return out
-
-    def _pack(self, encoded: Encoded, number: int, out: Array, start: int) -> None:
-        """Write the codes of a supercolumn: each column's table carries its stride."""
-        from infolake.kernels import pack_add, pack_first
-
-        stride = self.packing.super_size(number)
-        for place, column in enumerate(self.packing.supercolumns[number]):
-            stride //= self.packing.sizes[column]
-            indices, table = encoded[column]
-            step = pack_first if place == 0 else pack_add
-            step(
-                indices[start : start + len(out)],
-                ((table + self.shifts[column]) * stride).astype(out.dtype),
-                out,
-            )
 
     def _count(self, scatter: Scatter, packed: dict[int, Array], table: Array) -> Array:
         from infolake.kernels import scatter_one, scatter_two
@@ -177,8 +171,11 @@ class Tally:
         return table
 
     def _flush(self) -> None:
-        """Empty the tables into the flat counts."""
+        """Empty buffer and tables into the flat counts."""
         self._count_buffer()
+        self._flush_tables()
+
+    def _flush_tables(self) -> None:
         for scatter, table in zip(self.packing.wide, self.tables or [], strict=False):
             self._spread(scatter, table)
             table[:] = 0
@@ -202,9 +199,10 @@ class Tally:
 
     def _digits(self, number: int) -> tuple[Array, Array]:
         """Return the sizes and strides of the columns of a supercolumn."""
-        sizes = [self.packing.sizes[c] for c in self.packing.supercolumns[number]]
-        strides = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
-        return np.array(sizes, np.int64), np.array(strides, np.int64)
+        digits, own = self.packing.digits, self.packing.digits.of(number)
+        if own.start == own.stop:
+            return np.array([self.packing.super_size(number)], np.int64), np.ones(1, np.int64)
+        return digits.sizes[own], digits.strides[own]
 
     def _channel(self, channel: Channel) -> Array:
         if channel not in self.flat:
