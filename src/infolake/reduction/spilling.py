@@ -7,7 +7,6 @@ was killed, and the next one that spills removes it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -72,6 +71,8 @@ def _made(root: Path) -> Iterator[Path]:
 
 def _locked(root: Path, stack: ExitStack) -> Path:
     """Make a folder that stays locked as long as the stack."""
+    import fcntl  # not on Windows, where only spilling is missed
+
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root):
@@ -103,6 +104,8 @@ def _alone(root: Path) -> Iterator[None]:
 
 def _wait_for(handle: int) -> None:
     """Lock a folder; BlockingIOError where another process keeps it locked."""
+    import fcntl
+
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -117,6 +120,8 @@ def _wait_for(handle: int) -> None:
 
 def _sweep(root: Path) -> None:
     """Remove the folders of processes that are gone."""
+    import fcntl
+
     for folder in root.glob(f"{PREFIX}*"):
         with suppress(OSError), (folder / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
