@@ -99,3 +99,13 @@ def test_common_columns_are_packed_side_by_side() -> None:
     assert groups.common == (0, 5)
     found = plan((2, 100, 100, 100, 7, 3), groups)
     assert {0, 5} <= set(found.supercolumns[0])
+
+
+def test_the_bytes_a_leaf_holds() -> None:
+    found = plan((4, 8, 300), Groups(3, "pairs"))
+    wide = 4 * 32 * 300 + 4 * 32  # (4, 8) share a supercolumn: one table with the wide one, one of its own
+    assert found.cells == 32 + 1200 + 2400
+    assert found.leaf_bytes(1000) == 8 * found.cells + wide + 2 * 1000
+    two = plan((200, 100), Groups(2, "pairs"))
+    assert two.leaf_bytes(1000) == 8 * 20_000 + 2 * 1000 + 2 * 4 * 65536
+    assert two.leaf_bytes(2**40) == 8 * 20_000 + 2 * two.buffer_rows + 2 * 4 * 65536

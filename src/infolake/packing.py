@@ -104,6 +104,13 @@ class Packing:
         small = all(self.super_size(s) <= SUPER_SIZE for s in scatter.supers)
         return len(scatter.supers) == 2 and small and not scatter.others
 
+    def leaf_bytes(self, rows: int) -> int:
+        """Return the bytes a leaf of so many rows holds while it counts, beside the batch it reads."""
+        tables = 4 * sum(self.table_cells(s) for s in self.wide) if self.keeps_tables else KEPT_BYTES
+        buffer = len(self.supercolumns) * min(rows, self.buffer_rows) if self.scatters else 0
+        pairs = 8 * SUPER_SIZE**2 if self.narrow else 0
+        return 8 * self.cells + tables + buffer + pairs
+
     @property
     def buffer_rows(self) -> int:
         """Rows whose supercolumns of bytes are gathered before they are counted."""

@@ -109,9 +109,17 @@ def held(plan: CountPlan) -> list[tuple[str, str]]:
     )
     packing = (
         f"{len(known):,} columns in {len(packed.supercolumns):,} supercolumns, "
-        f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting"
+        f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting, "
+        f"about {size(packed.leaf_bytes(_leaf_rows(plan)))} in a leaf beside the rows it reads"
     )
     return [("tables", tables), ("packing", packing), limit]
+
+
+def _leaf_rows(plan: CountPlan) -> int:
+    """Return the rows of the largest leaf, as footers tell them; without a footer, no bound."""
+    rows = [[p.n_rows for p in leaf] for leaf in plan.leaves]
+    known = [sum(n for n in leaf if n is not None) if None not in leaf else 2**31 for leaf in rows]
+    return max(known, default=0)
 
 
 def columns(plan: CountPlan) -> list[tuple[str, str, str, str]]:
