@@ -150,12 +150,14 @@ class ColumnEncoder:
 
     def _codes(self, dictionary: pa.Array) -> Array:
         table = np.full(len(dictionary) + 1, -1, np.int32)
-        levels = normalized(dictionary.cast(self.values.type))
+        same = dictionary.type == self.values.type
+        levels = normalized(dictionary if same else dictionary.cast(self.values.type))
         codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
         if codes.null_count > levels.null_count:
             self._learn(levels.filter(pc.and_(codes.is_null(), levels.is_valid())))
             codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
-        table[:-1] = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+        found = codes.fill_null(-1) if codes.null_count else codes
+        table[:-1] = found.to_numpy(zero_copy_only=False)
         return table
 
     def _learn(self, fresh: pa.Array) -> None:
