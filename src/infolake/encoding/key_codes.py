@@ -13,7 +13,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any, Protocol, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,29 +32,6 @@ FEW_LEVELS = 1 << 12
 CLASSES = tuple(
     frozenset(c.encode()) for c in (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 )
-
-
-class KeyCode(Protocol):
-    """How the values of one column become integers."""
-
-    @property
-    def size(self) -> int:
-        """The number of codes, missing included."""
-        ...
-
-    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
-        """Return uint64 codes, shape (rows,); None where a value does not fit."""
-        ...
-
-    def levels(self, codes: Array) -> Levels:
-        """Return the levels of distinct ascending ``codes``."""
-        ...
-
-    def widened(self) -> Self:
-        """Return a code with room for values that a sample did not show."""
-        ...
-
-    def __add__(self, other: Self) -> Self | None: ...
 
 
 @dataclass(frozen=True)

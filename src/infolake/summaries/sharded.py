@@ -195,10 +195,8 @@ class KeyCounter:
             if codes is None:
                 return None
             found.append(codes)
-        held = all(
-            batch[c].null_count == 0 and not pa.types.is_floating(batch[c].type) for c in self.asked.columns
-        )
-        return found if held or self.asked.level else self._complete(found)
+        may_miss = any(_may_miss(batch[c]) for c in self.asked.columns)
+        return self._complete(found) if may_miss and not self.asked.level else found
 
     def _complete(self, found: list[Array]) -> list[Array]:
         missing = np.zeros(len(found[0]), np.bool_)
@@ -225,6 +223,7 @@ class KeyCounter:
 
 
 def _may_miss(column: pa.ChunkedArray) -> bool:
+    """Whether a row may be missing: NaN is, and a null among the values of a dictionary, beside nulls."""
     kind = column.type
     odd = pa.types.is_floating(kind) or pa.types.is_null(kind) or pa.types.is_dictionary(kind)
     return bool(column.null_count) or bool(odd)
