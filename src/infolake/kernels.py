@@ -23,7 +23,7 @@ def look_up(indices: Array, table: Array, out: Array) -> None:
 
 
 @intrinsic
-def _pointer(context: Any, address: Any) -> Any:  # noqa: ARG001
+def pointer(context: Any, address: Any) -> Any:  # noqa: ARG001
     """Return the memory at an address as a pointer to uint32."""
     signature = types.CPointer(types.uint32)(types.int64)  # type: ignore[no-untyped-call]
 
@@ -65,7 +65,7 @@ def pack(
             block = row[first : first + 8192]
             block[:] = 0
             for k in range(start, stop):
-                indices = carray(_pointer(addresses[k] + 4 * first), len(block))  # type: ignore[call-arg]
+                indices = carray(pointer(addresses[k] + 4 * first), len(block))  # type: ignore[call-arg]
                 largest[k] = max(largest[k], _add(indices, strides[k], block))
             if not same:
                 _look_up_bytes(block, table)

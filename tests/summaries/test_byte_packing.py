@@ -35,7 +35,7 @@ def encoded_batches(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], 
 @given(encoded_batches())
 def test_packed_codes_are_the_codes_of_the_leaf(case: tuple[Any, Any, list[Any]]) -> None:
     sizes, shifts, batches = case
-    packing = plan(sizes, Groups(len(sizes), "pairs"))
+    packing = plan(sizes, Groups(len(sizes), "columns"))
     packer = BytePacker(packing, shifts)
     for batch in [*batches, *batches]:
         n = len(batch[0][0])

@@ -50,7 +50,7 @@ def _weights(kind: str) -> str | None:
     return None if kind == "rows" else "w"
 
 
-@pytest.fixture(params=["as it is", "tiny tables", "all sparse", "all direct"])
+@pytest.fixture(params=["as it is", "tiny tables", "all sparse", "all direct", "bit planes"])
 def layouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Move the borders between dense, scattered, direct, sorted and sparse."""
     small = {
@@ -58,6 +58,7 @@ def layouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         "tiny tables": {"DENSE_CELLS": 6, "DIRECT_CELLS": 12, "SCATTER_CELLS": 5, "KEPT_BYTES": 0},
         "all sparse": {"DENSE_CELLS": 0, "DIRECT_CELLS": 0},
         "all direct": {"SCATTER_CELLS": 0},
+        "bit planes": {"WORTH_ANDS": -(10**9)},
     }[request.param]
     for name, value in small.items():
         monkeypatch.setattr(cells if name == "DENSE_CELLS" else packing, name, value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from infolake.errors import printable
+from infolake.packing import Planes
 from infolake.packing import plan as packing_plan
 from infolake.summaries.cells import DENSE_CELLS
 
@@ -109,10 +110,17 @@ def held(plan: CountPlan) -> list[tuple[str, str]]:
     )
     packing = (
         f"{len(known):,} columns in {len(packed.supercolumns):,} supercolumns, "
-        f"{len(packed.scatters):,} scatters, {len(packed.sorted_groups):,} groups by sorting, "
+        f"{len(packed.scatters):,} scatters, {_by_planes(packed.planes)}"
+        f"{len(packed.sorted_groups):,} groups by sorting, "
         f"about {size(packed.leaf_bytes(_leaf_rows(plan)))} in a leaf beside the rows it reads"
     )
     return [("tables", tables), ("packing", packing), limit]
+
+
+def _by_planes(planes: Planes | None) -> str:
+    if planes is None:
+        return ""
+    return f"{len(planes.pairs):,} pairs by {int(planes.starts[-1]):,} bit planes, "
 
 
 def _leaf_rows(plan: CountPlan) -> int:

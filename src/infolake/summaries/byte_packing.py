@@ -35,7 +35,7 @@ class BytePacker:
         digits = self.digits
         chosen = [encoded[c] for c in digits.columns.tolist()]
         self._look_up_by([table for _, table in chosen])
-        addresses = np.array([_address(indices, rows) for indices, _ in chosen], np.int64)
+        addresses = np.array([address_of(indices, rows) for indices, _ in chosen], np.int64)
         largest = np.zeros(len(chosen), np.int64)
         planned = digits.starts, digits.strides, digits.sizes
         pack(addresses, len(rows), *planned, self.codes, out, place, largest)
@@ -61,7 +61,7 @@ class BytePacker:
         return found
 
 
-def _address(indices: Array, rows: range) -> int:
+def address_of(indices: Array, rows: range) -> int:
     """Return where the first of some rows stands in memory; the kernel reads them without a check."""
     if indices.dtype != np.int32 or not indices.flags.c_contiguous or len(indices) < rows.stop:
         raise ValueError(f"{len(indices)} indices as {indices.dtype}, not {rows.stop} in a row as int32")

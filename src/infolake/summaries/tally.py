@@ -25,6 +25,7 @@ from infolake.summaries.cells import (
 )
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
+from infolake.summaries.plane_counting import PlaneCounter
 from infolake.summaries.request import Request
 
 PENDING_CELLS = 1 << 22
@@ -77,6 +78,7 @@ class Tally:
         self.buffer: Array | None = None
         self.held = 0
         self.packer = BytePacker(packing, shifts)
+        self.planes = PlaneCounter(packing.planes, shifts) if packing.planes is not None else None
         self.pending: dict[int, list[_Piece]] = {g: [] for g in packing.sorted_groups}
 
     def holds(self, sizes: tuple[int, ...], shifts: tuple[int, ...]) -> bool:
@@ -93,6 +95,8 @@ class Tally:
                 self._weigh(codes, channel, values)
         else:
             self._scatter_all(encoded, n)
+            if self.planes is not None:
+                self.planes.update(encoded, n)
             for group, offset in self.packing.direct:
                 cells, size = self._flat_index(codes, group)
                 scatter_one(cells, self._channel(COUNT[0])[offset : offset + size])
@@ -171,8 +175,10 @@ class Tally:
         return table
 
     def _flush(self) -> None:
-        """Empty buffer and tables into the flat counts."""
+        """Empty buffer, planes and tables into the flat counts."""
         self._count_buffer()
+        if self.planes is not None and self.planes.rows:
+            self.planes.add_to(self._channel(COUNT[0]))
         self._flush_tables()
 
     def _flush_tables(self) -> None:
