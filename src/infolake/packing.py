@@ -386,10 +386,22 @@ def _tables(super_of: Array, index: Array, dense: Array) -> tuple[list[tuple[int
     repeated = np.zeros_like(supers, bool)
     repeated[:, 1:] = supers[:, 1:] == supers[:, :-1]
     supers = np.sort(np.where(repeated, -1, supers), axis=1)
-    unique, inverse = np.unique(supers, axis=0, return_inverse=True)
+    unique, inverse = _distinct(supers)
     order = np.argsort(inverse.ravel(), kind="stable")
     parts = np.split(chosen[order], np.cumsum(np.bincount(inverse.ravel()))[:-1])
     return [tuple(int(s) for s in row if s >= 0) for row in unique], parts
+
+
+def _distinct(rows: Array) -> tuple[Array, Array]:
+    """Return the distinct rows of numbers from -1 on, in order, and which of them each row is."""
+    size = int(rows.max()) + 2
+    if size ** rows.shape[1] >= 2**63:
+        return np.unique(rows, axis=0, return_inverse=True)
+    keys = np.zeros(len(rows), np.int64)
+    for column in rows.T:
+        keys = keys * size + column + 1
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return rows[first], inverse
 
 
 @dataclass(frozen=True, eq=False)
