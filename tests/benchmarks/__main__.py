@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, datasets, sparse
+from benchmarks import contenders, datasets, sparse, stages
 
 LIMIT = 1800
 
@@ -111,6 +111,10 @@ def dense_workloads(root: Path, rows: int, columns: int) -> dict[str, Any]:
         folder = datasets.strings(root, wide, (16,) * 200)
         return Workload(f"{wide:,} rows x 200 columns of 16 levels", folder,
                         [Entry("infolake"), sample("duckdb", 200, 19900)])  # fmt: skip
+
+    def build_compile() -> Workload:
+        entries = [Entry("infolake_first"), Entry("infolake_again")]
+        return Workload("every kernel, compiled first", datasets.strings(root, wide, (3,)), entries)
 
     def build_given() -> Workload:
         folder = datasets.conditional(root, rows)
@@ -295,10 +299,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data/bench"), help="where generated files are kept"
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="instead: processor time of each stage of infolake's answer"
+    )
     parser.add_argument("--output", type=Path, help="also write the table (.md) or the times (.json)")
     options = parser.parse_args(arguments)
     makers = workloads(options.data, options.rows, options.columns)
     chosen = options.only.split(",") if options.only else list(makers)
+    if options.profile:
+        print(stages.table({name: _profile(makers[name]()) for name in chosen}))
+        return
     results = {}
     for name in chosen:
         print(f"{name}: making data", file=sys.stderr)
@@ -313,6 +323,13 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(results))
     if options.output:
         _save(options.output, results)
+
+
+def _profile(workload: Workload) -> dict[str, float]:
+    first = workload.entries[0]
+    if first.name != "infolake":
+        raise SystemExit(f"{workload.name}: only workloads that infolake answers by counting are profiled")
+    return stages.profile(str(workload.folder), first.options)
 
 
 def _save(path: Path, results: dict[str, list[Running]]) -> None:

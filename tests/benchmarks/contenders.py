@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
 
@@ -97,6 +100,38 @@ def infolake_dask(folder: str, options: dict[str, Any]) -> Run:
         return _read_counts(counts, folder)
 
     return run
+
+
+def infolake_first(folder: str, options: dict[str, Any]) -> Run:
+    """A process that uses every kind of kernel once, with an empty cache: all are compiled."""
+
+    def run() -> Checked:
+        with TemporaryDirectory() as cache:
+            _in_new_process(cache)
+        return {}
+
+    return run
+
+
+def infolake_again(folder: str, options: dict[str, Any]) -> Run:
+    """The same with the cache that an earlier process filled."""
+    cache = TemporaryDirectory()
+
+    def run() -> Checked:
+        _in_new_process(cache.name)
+        return {}
+
+    return run
+
+
+def _in_new_process(cache: str) -> None:
+    code = "from benchmarks.kernels_used import use_all; use_all()"
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": cache,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)
 
 
 # -- the limit, and peers
@@ -272,7 +307,9 @@ def _asked_pairs(folder: str, options: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 PEERS = (decode, dask_delivers, duckdb, polars, dask_groupby, sklearn, one_hot)
-ALL: dict[str, Contender] = {f.__name__: f for f in (infolake, infolake_cluster, infolake_dask, *PEERS)}
+ALL: dict[str, Contender] = {
+    f.__name__: f for f in (infolake, infolake_cluster, infolake_dask, infolake_first, infolake_again, *PEERS)
+}
 
 
 def serve(name: str, folder: str, options: dict[str, Any], pipe: Any) -> None:

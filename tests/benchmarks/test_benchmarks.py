@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, sparse
+from benchmarks import contenders, sparse, stages
 from benchmarks.__main__ import agree, check_equal, sparse_workloads
 
 
@@ -42,6 +44,71 @@ def test_contenders_agree_on_many_levels(tmp_path: Path, name: str) -> None:
     else:
         check_equal(answers)
     assert all(checked for entry, checked in answers if entry != "decode")
+
+
+def test_the_profile_tells_every_stage(tmp_path: Path) -> None:
+    """The stages of a tiny run add up, and reading is one of them."""
+    asked = [
+        "--only",
+        "pairs,floats",
+        "--rows",
+        "20000",
+        "--columns",
+        "4",
+        "--profile",
+        "--data",
+        str(tmp_path),
+    ]
+    found = _command(asked)
+    assert found.returncode == 0, found.stderr
+    rows = [line.split("|")[1:-1] for line in found.stdout.splitlines() if line.startswith("| ")]
+    assert [cell.strip() for cell in rows[0]] == ["stage", "pairs", "floats"]
+    times = {row[0].strip(): [int(cell.replace(",", "")) for cell in row[1:]] for row in rows[1:]}
+    assert set(times) == {*stages.STAGES, "the rest", "all"}
+    for number in range(2):
+        total = sum(found[number] for stage, found in times.items() if stage != "all")
+        assert abs(times["all"][number] - total) <= len(stages.STAGES)
+        assert times["open and decode"][number] > 0
+
+
+def test_time_within_a_stage_is_counted_once() -> None:
+    """A stage inside another one, and a generator's steps, are told apart."""
+    watch = stages.Stopwatch()
+
+    def busy(seconds: float) -> None:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    def steps() -> Iterator[int]:
+        for i in range(3):
+            busy(0.01)
+            yield i
+
+    inner = watch.wrapped("inner", busy)
+    outer = watch.wrapped("outer", lambda: (busy(0.02), inner(0.03)))
+    assert list(watch.wrapped("steps", steps)()) == [0, 1, 2]
+    outer()
+    assert 0.02 <= watch.seconds["outer"] < 0.03 <= watch.seconds["inner"] < 0.045
+    assert 0.03 <= watch.seconds["steps"] < 0.045
+
+
+def test_every_kernel_is_compiled_by_the_run_that_times_it(tmp_path: Path) -> None:
+    """With an empty cache, a small use of everything leaves no kernel out."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    found = subprocess.run(
+        [sys.executable, "-m", "benchmarks.kernels_used"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert found.stdout.strip() == "every kernel was used", found.stdout + found.stderr
 
 
 def test_answers_that_differ_stop_the_run() -> None:
