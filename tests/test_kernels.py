@@ -37,11 +37,19 @@ def test_look_up(case: tuple[Array, Array]) -> None:
     assert out.tolist() == [table[i] for i in indices.tolist()]
 
 
+@given(st.lists(st.integers(0, 300) | st.integers(0, 2**32 - 1), max_size=40))
+def test_narrow(values: list[int]) -> None:
+    out = np.full(len(values), 77, np.uint8)
+    assert kernels.narrow(np.array(values, np.uint32), out) == max(values, default=0)
+    assert out.tolist() == [v % 256 for v in values]
+
+
 @st.composite
 def batches_of_indices(draw: st.DrawFn) -> tuple[Packing, list[Array], list[Array], int]:
     sizes = tuple(draw(st.lists(st.integers(1, 30) | st.sampled_from([256, 300]), min_size=1, max_size=7)))
     n = draw(st.integers(0, 40))
-    indices = [draw(codes(n, s)) for s in sizes]
+    kinds = [draw(st.sampled_from([np.uint8, np.int32])) if s <= 256 else np.int32 for s in sizes]
+    indices = [draw(codes(n, s, kind)) for s, kind in zip(sizes, kinds, strict=True)]
     tables = [draw(st.permutations(range(s)).map(np.array)) for s in sizes]
     return plan(sizes, Groups(len(sizes), "pairs")), indices, tables, n
 
@@ -57,7 +65,9 @@ def test_pack(case: tuple[Packing, list[Array], list[Array], int], place: int) -
     out = np.full((len(packing.supercolumns), n + 12), 77, np.uint8)
     largest = np.full(len(held), -5, np.int64)
     addresses = np.array([indices[c].ctypes.data for c in held], np.int64)
-    kernels.pack(addresses, n, digits.starts, digits.strides, digits.sizes, found, out, place, largest)
+    widths = np.array([indices[c].itemsize for c in held], np.int64)
+    planned = digits.starts, digits.strides, digits.sizes, found
+    kernels.pack(addresses, widths, n, *planned, out, place, largest)
     assert largest.tolist() == [max(indices[c].tolist(), default=0) for c in held]
     for row, members in zip(out.tolist(), packing.supercolumns, strict=True):
         expected = [0] * n
@@ -71,26 +81,31 @@ def test_pack(case: tuple[Packing, list[Array], list[Array], int], place: int) -
         assert row[:place] + row[place + n :] == [77] * 12
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 8191, 8192, 20_001])
-def test_pack_of_many_rows(n: int) -> None:
+def test_pack_of_many_rows(n: int, kind: Any) -> None:
     random = np.random.default_rng(n)
     packing = plan((16, 16), Groups(2, "pairs"))
-    indices = random.integers(0, 16, (2, n)).astype(np.int32)
+    indices = random.integers(0, 16, (2, n)).astype(kind)
     table = random.permutation(16).astype(np.uint8)
     found = np.zeros((2, 256), np.uint8)
     found[:, :16] = table
     digits, out, largest = packing.digits, np.zeros((1, n), np.uint8), np.zeros(2, np.int64)
     addresses = np.array([row.ctypes.data for row in indices], np.int64)
-    kernels.pack(addresses, n, digits.starts, digits.strides, digits.sizes, found, out, 0, largest)
+    planned = digits.starts, digits.strides, digits.sizes, found
+    kernels.pack(addresses, np.full(2, indices.itemsize), n, *planned, out, 0, largest)
     assert out[0].tolist() == (16 * table[indices[0]] + table[indices[1]]).tolist()
 
 
-@pytest.mark.parametrize("index", [-1, -(2**31), 2**31 - 1, 4])
-def test_an_index_that_is_no_code_is_told(index: int) -> None:
-    indices = np.array([0, index, 3], np.int32)
+@pytest.mark.parametrize(
+    ("index", "kind"), [(-1, "i4"), (-(2**31), "i4"), (2**31 - 1, "i4"), (4, "i4"), (4, "u1"), (255, "u1")]
+)
+def test_an_index_that_is_no_code_is_told(index: int, kind: str) -> None:
+    indices = np.array([0, index, 3], kind)
     digits, largest = plan((4,), Groups(1, "columns")).digits, np.zeros(1, np.int64)
     planned = digits.starts, digits.strides, digits.sizes, np.zeros((1, 256), np.uint8)
-    kernels.pack(np.array([indices.ctypes.data]), 3, *planned, np.zeros((1, 3), np.uint8), 0, largest)
+    described = np.array([indices.ctypes.data]), np.array([indices.itemsize])
+    kernels.pack(*described, 3, *planned, np.zeros((1, 3), np.uint8), 0, largest)
     assert largest[0] == index % 2**32
 
 

@@ -41,10 +41,12 @@ def test_set_planes(data: st.DataObject) -> None:
     indices = []
     for k, table in enumerate(tables):
         codes[k, : len(table)] = table
-        indices.append(RANDOM.integers(0, len(table), n).astype(np.int32))
+        kind = data.draw(st.sampled_from([np.uint8, np.int32]))
+        indices.append(RANDOM.integers(0, len(table), n).astype(kind))
     out = np.full((starts[-1] + 1, 6), np.uint64(2**64 - 1))
     addresses = np.array([i.ctypes.data for i in indices], np.int64)
-    plane_kernels.set_planes(addresses, n, codes, starts, out, place)
+    widths = np.array([i.itemsize for i in indices], np.int64)
+    plane_kernels.set_planes(addresses, widths, n, codes, starts, out, place)
     words = -(-n // 64)
     for k, size in enumerate(sizes):
         levels = np.array(tables[k])[indices[k]]

@@ -22,10 +22,18 @@ def look_up(indices: Array, table: Array, out: Array) -> None:
         out[i] = table[indices[i]]
 
 
-@intrinsic
-def pointer(context: Any, address: Any) -> Any:  # noqa: ARG001
-    """Return the memory at an address as a pointer to uint32."""
-    signature = types.CPointer(types.uint32)(types.int64)  # type: ignore[no-untyped-call]
+@njit(nogil=True, cache=True)
+def narrow(indices: Array, out: Array) -> int:
+    """``out[i] = indices[i]`` modulo 256, from uint32 to uint8; return the largest index."""
+    largest = np.uint32(0)
+    for i in range(len(indices)):
+        largest = max(largest, indices[i])
+        out[i] = indices[i]
+    return np.int64(largest)  # type: ignore[return-value]
+
+
+def _to_pointer(kind: Any) -> Any:
+    signature = types.CPointer(kind)(types.int64)  # type: ignore[no-untyped-call]
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], target.get_value_type(signature.return_type))
@@ -33,9 +41,22 @@ def pointer(context: Any, address: Any) -> Any:  # noqa: ARG001
     return signature, generate
 
 
+@intrinsic
+def words_at(context: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the memory at an address as a pointer to uint32."""
+    return _to_pointer(types.uint32)
+
+
+@intrinsic
+def bytes_at(context: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the memory at an address as a pointer to uint8."""
+    return _to_pointer(types.uint8)
+
+
 @njit(nogil=True, cache=True)
 def pack(
     addresses: Array,
+    widths: Array,
     n: int,
     starts: Array,
     strides: Array,
@@ -49,9 +70,10 @@ def pack(
 
     One call serves all columns of a batch, so that threads seldom wait for Python. Supercolumn s holds
     columns ``starts[s]`` to ``starts[s + 1]``; the row of one without columns is left alone. Column k has
-    ``n`` int32 indices at ``addresses[k]``, written from ``place`` on; ``codes[k, index]``, below
-    ``sizes[k]``, is the code of an index and weighs ``strides[k]``. ``largest[k]`` becomes the largest
-    index, read as unsigned: where that is not below the column's size, its supercolumn means nothing.
+    ``n`` indices of ``widths[k]`` bytes (1: uint8, 4: int32) at ``addresses[k]``, written from ``place``
+    on; ``codes[k, index]``, below ``sizes[k]``, is the code of an index and weighs ``strides[k]``.
+    ``largest[k]`` becomes the largest index, read as unsigned: where that is not below the column's size,
+    its supercolumn means nothing.
     """
     largest[:] = 0
     table = np.empty(256, np.uint8)
@@ -65,8 +87,12 @@ def pack(
             block = row[first : first + 8192]
             block[:] = 0
             for k in range(start, stop):
-                indices = carray(pointer(addresses[k] + 4 * first), len(block))  # type: ignore[call-arg]
-                largest[k] = max(largest[k], _add(indices, strides[k], block))
+                at = addresses[k] + widths[k] * first
+                if widths[k] == 1:
+                    found = _add_bytes(carray(bytes_at(at), len(block)), strides[k], block)  # type: ignore[call-arg]
+                else:
+                    found = _add(carray(words_at(at), len(block)), strides[k], block)  # type: ignore[call-arg]
+                largest[k] = max(largest[k], found)
             if not same:
                 _look_up_bytes(block, table)
 
@@ -91,6 +117,16 @@ def _add(indices: Array, stride: int, out: Array) -> Any:
     for i in range(len(out)):
         largest = max(largest, indices[i])
         out[i] = np.uint8(np.uint32(out[i]) + np.uint32(indices[i] * step))
+    return np.int64(largest)
+
+
+@njit(nogil=True, cache=True)
+def _add_bytes(indices: Array, stride: int, out: Array) -> Any:
+    """``out[i] += indices[i] * stride`` modulo 256; return the largest of the uint8 indices."""
+    step, largest = np.uint8(stride), np.uint8(0)
+    for i in range(len(out)):
+        largest = max(largest, indices[i])
+        out[i] = np.uint8(out[i] + np.uint8(indices[i] * step))
     return np.int64(largest)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
-from infolake.kernels import pointer
+from infolake.kernels import bytes_at, words_at
 
 Array = np.ndarray[Any, Any]
 BLOCK = 256  # words of a plane that are counted at a time, so that many planes stay in a cache
@@ -32,25 +32,36 @@ _popcount: Any = intrinsic(_popcount_of)  # the number of bits set in a uint64
 
 
 @njit(nogil=True, cache=True)
-def set_planes(addresses: Array, n: int, codes: Array, starts: Array, out: Array, place: int) -> None:
+def set_planes(
+    addresses: Array, widths: Array, n: int, codes: Array, starts: Array, out: Array, place: int
+) -> None:
     """Write the planes of columns, a row of ``out`` each, from indices and look-up tables.
 
-    Column k has ``n`` int32 indices at ``addresses[k]``; its row of level c >= 1 is
-    ``starts[k] + c - 1``, and ``codes[k, index]`` is the level of an index (0 beyond the table). Words
-    are written from ``place`` on; the rows that fill up the last one have no bits.
+    Column k has ``n`` indices of ``widths[k]`` bytes (1: uint8, 4: int32) at ``addresses[k]``; its row of
+    level c >= 1 is ``starts[k] + c - 1``, and ``codes[k, index]`` is the level of an index (0 beyond the
+    table). Words are written from ``place`` on; the rows that fill up the last one have no bits.
     """
-    full, left = n // 64, n % 64
     for k in range(len(addresses)):
-        indices = carray(pointer(addresses[k]), n)  # type: ignore[call-arg]
-        out[starts[k] : starts[k + 1], place : place + full + (left > 0)] = 0
-        for index in range(codes.shape[1]):
-            if codes[k, index]:
-                row = out[starts[k] + np.int64(codes[k, index]) - 1]
-                wanted = np.uint32(index)
-                for w in range(full):
-                    row[place + w] |= _bits(indices[64 * w : 64 * w + 64], wanted, 64)
-                if left:
-                    row[place + full] |= _bits(indices[64 * full :], wanted, left)
+        rows = out[starts[k] : starts[k + 1], place : place + (n + 63) // 64]
+        rows[:] = 0
+        if widths[k] == 1:
+            _set_column(carray(bytes_at(addresses[k]), n), codes[k], rows)  # type: ignore[call-arg]
+        else:
+            _set_column(carray(words_at(addresses[k]), n), codes[k], rows)  # type: ignore[call-arg]
+
+
+@njit(nogil=True, cache=True)
+def _set_column(indices: Array, codes: Array, out: Array) -> None:
+    """Set the bits of every index whose level has a row in ``out``."""
+    full = len(indices) // 64
+    for index in range(len(codes)):
+        if codes[index]:
+            row = out[np.int64(codes[index]) - 1]
+            wanted = indices.dtype.type(index)
+            for w in range(full):
+                row[w] |= _bits(indices[64 * w : 64 * w + 64], wanted, 64)
+            if full < len(row):
+                row[full] |= _bits(indices[64 * full :], wanted, len(indices) - 64 * full)
 
 
 @njit(nogil=True, cache=True, inline="always")

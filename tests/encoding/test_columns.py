@@ -19,6 +19,7 @@ from infolake.encoding.columns import (
     dictionary_indices,
     is_missing,
     normalized,
+    short_indices,
 )
 from infolake.errors import BinRangeError
 from infolake.sources import canonical
@@ -78,6 +79,20 @@ def test_distances_do_not_overflow(low: int) -> None:
     wide = pa.array([-(2**63), 2**63 - 1])
     values, indices = dictionary_indices(wide)
     assert [values[i].as_py() for i in indices.tolist()] == wide.to_pylist()
+
+
+@pytest.mark.parametrize("size", [1, 254, 255, 256])
+def test_indices_stay_bytes_while_missing_has_one(size: int) -> None:
+    rows = [*range(size), None]
+    values = pa.array([f"v{i}" for i in range(size)])
+    array = pa.DictionaryArray.from_arrays(pa.array(rows, pa.uint8()), values)
+    found, indices = short_indices(array)
+    assert found.equals(values)
+    assert indices.dtype == (np.uint8 if size < 256 else np.int32)
+    assert indices.tolist() == [*range(size), size]
+    assert dictionary_indices(array)[1].dtype == np.int32
+    assert dictionary_indices(array)[1].tolist() == indices.tolist()
+    assert is_missing(array).tolist() == [False] * size + [True]
 
 
 def test_nan_of_every_payload_is_missing_and_zeros_are_equal() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from infolake import sources
 from infolake.errors import AccessError, ChangedInputError, CorruptFileError, UnknownColumnError
+from infolake.sources import parquet_files
 from infolake.sources.checks import check_column
 
 
@@ -196,6 +198,38 @@ def test_indices_outside_the_dictionary_are_an_error():
                 ]
             )
         )
+
+
+@pytest.mark.parametrize("size", [1, 255, 256])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_dictionaries_of_few_values_may_have_bytes_as_indices(write, size, missing):
+    values = [f"v{i}" for i in range(size)]
+    rows = [*missing, *values, *reversed(values), *missing]
+    path = write("a.parquet", {"s": pa.array(rows, pa.string()), "n": list(range(len(rows)))})
+    (partition,) = sources.open_source(path).partitions
+    for short, kind in ((False, pa.int32()), (True, pa.uint8() if size < 256 else pa.int32())):
+        ((_, table),) = sources.read_partitions([partition], ["s", "n"], short=short)
+        table.validate(full=True)
+        assert table["s"].type == pa.dictionary(kind, pa.string())
+        assert table.to_pydict() == {"s": rows, "n": list(range(len(rows)))}
+
+
+@pytest.mark.parametrize("index", [2, 255, 256, 2**31 - 1, -1, -256])
+def test_indices_outside_a_short_dictionary_are_an_error(index):
+    indices = pa.array([0, None, index], pa.int32())
+    bad = pa.chunked_array([pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y"]), safe=False)])
+    with pytest.raises(pa.ArrowInvalid, match=f"index {index} "):
+        check_column(parquet_files.short(bad))
+
+
+def test_garbage_in_missing_slots_is_no_index():
+    buffers = [pa.py_buffer(bytes([0b101])), pa.py_buffer(struct.pack("3i", 1, 10**6, 0))]
+    indices = pa.Array.from_buffers(pa.int32(), 3, buffers)
+    column = pa.chunked_array([pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y"]), safe=False)])
+    found = parquet_files.short(column)
+    assert found.type == pa.dictionary(pa.uint8(), pa.string())
+    check_column(found)
+    assert found.to_pylist() == ["y", None, "x"]
 
 
 def test_a_footer_that_promises_more_rows_is_an_error(write):

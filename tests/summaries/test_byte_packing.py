@@ -27,7 +27,8 @@ def encoded_batches(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], 
             entries = draw(st.lists(st.integers(-shift, size - 1 - shift), min_size=1, max_size=30))
             table = np.array([*entries, -1], np.int32)
             rows = st.integers(0, len(entries) - (not shift))
-            batch.append((np.array(draw(st.lists(rows, min_size=n, max_size=n)), np.int32), table))
+            kind = draw(st.sampled_from([np.uint8, np.int32]))
+            batch.append((np.array(draw(st.lists(rows, min_size=n, max_size=n)), kind), table))
         batches.append(batch)
     return sizes, shifts, batches
 
@@ -60,8 +61,8 @@ def test_a_part_of_a_batch() -> None:
 
 @pytest.mark.parametrize(
     "indices",
-    [np.zeros(4, np.int64), np.zeros(8, np.int32)[::2], np.zeros(3, np.int32)],
-    ids=["int64", "strided", "short"],
+    [np.zeros(4, np.int64), np.zeros(8, np.int32)[::2], np.zeros(3, np.int32), np.zeros(3, np.uint8)],
+    ids=["int64", "strided", "short", "short bytes"],
 )
 def test_memory_that_is_no_row_of_indices_is_refused(indices: Array) -> None:
     packer = BytePacker(plan((4,), Groups(1, "columns")), (0,))

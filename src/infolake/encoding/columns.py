@@ -17,6 +17,7 @@ from infolake.errors import BinRangeError, printable
 
 Array = np.ndarray[Any, Any]
 OFFSET_RANGE = 1 << 16
+LAST_BYTE = 255
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -75,6 +76,12 @@ def dictionary_indices(array: pa.Array) -> tuple[pa.Array, Array]:
     >>> values.to_pylist(), indices.tolist()
     (['b', 'a'], [0, 2, 1, 0])
     """
+    values, indices = short_indices(array)
+    return values, indices.astype(np.int32, copy=False)
+
+
+def short_indices(array: pa.Array) -> tuple[pa.Array, Array]:
+    """Return what :func:`dictionary_indices` does, but uint8 indices where the array has such."""
     if pa.types.is_null(array.type):
         return array.slice(0, 0), np.zeros(len(array), np.int32)
     if pa.types.is_int64(array.type):
@@ -84,9 +91,13 @@ def dictionary_indices(array: pa.Array) -> tuple[pa.Array, Array]:
     if not pa.types.is_dictionary(array.type):
         array = pc.dictionary_encode(normalized(array))
     indices, missing = array.indices, len(array.dictionary)
+    kind = indices.type
+    if not pa.types.is_uint8(kind) or missing > LAST_BYTE:
+        kind = pa.int32()
     if indices.null_count:
-        indices = indices.cast(pa.int32()).fill_null(missing)
-    return array.dictionary, indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+        indices = indices.cast(kind).fill_null(missing)
+    values: Array = indices.to_numpy(zero_copy_only=False)
+    return array.dictionary, values.astype(kind.to_pandas_dtype(), copy=False)
 
 
 def _offsets(array: pa.Array) -> tuple[pa.Array, Array] | None:
@@ -136,12 +147,12 @@ class ColumnEncoder:
         return max(1, len(self.values) + self.missing)
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-        """Return int32 indices of the rows and the look-up table from index to code.
+        """Return int32 (or uint8) indices of the rows and the look-up table from index to code.
 
         The table is the same object as long as batches come with an equal dictionary.
         """
         array = combined(column)
-        dictionary, indices = dictionary_indices(array)
+        dictionary, indices = short_indices(array)
         if not dictionary.equals(self._dictionary):
             self._dictionary, self._table = dictionary, self._codes(dictionary)
             self.missing = self.missing or bool((self._table[:-1] < 0).any())

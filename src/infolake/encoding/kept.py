@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infolake.encoding.columns import combined, dictionary_indices, has_missing, normalized
+from infolake.encoding.columns import combined, has_missing, normalized, short_indices
 from infolake.errors import UsageError, nearest, printable
 
 Array = np.ndarray[Any, Any]
@@ -197,9 +197,9 @@ class KeptEncoder:
         return len(self.values) + self.missing
 
     def encode(self, column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-        """Return int32 indices of the rows and the look-up table from index to code."""
+        """Return int32 (or uint8) indices of the rows and the look-up table from index to code."""
         array = combined(column)
-        dictionary, indices = dictionary_indices(array)
+        dictionary, indices = short_indices(array)
         table = np.full(len(dictionary) + 1, -1, np.int32)
         levels = normalized(dictionary.cast(self.levels.type))
         codes = pc.index_in(levels, value_set=self.levels, skip_nulls=True).fill_null(len(self.levels))

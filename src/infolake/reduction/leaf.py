@@ -62,7 +62,7 @@ def rows(
             yield "a partition of the Dask frame", None, frame_table(frame, dict(selection.types), columns)
         return
     told: set[int] = set()
-    for partition, table in read_partitions(pieces, columns):
+    for partition, table in read_partitions(pieces, columns, short=True):
         first = id(partition) not in told
         told.add(id(partition))
         promised = partition.n_rows if first or partition.n_rows is None else 0

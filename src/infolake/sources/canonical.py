@@ -160,7 +160,7 @@ def is_text(dtype: pa.DataType) -> bool:
     return bool(pa.types.is_string(dtype) or pa.types.is_binary(dtype))
 
 
-def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+def convert(column: pa.ChunkedArray, target: pa.DataType, *, short: bool = False) -> pa.ChunkedArray:
     """Return a column in its canonical type; strings and binaries keep their dictionaries (int32 indices).
 
     Parameters
@@ -169,21 +169,26 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         Values in any type whose canonical type ``target`` unifies.
     target
         The canonical type over all files.
+    short
+        Keep also dictionaries with uint8 indices.
 
     Raises
     ------
     pyarrow.ArrowInvalid
         A value does not fit, such as a timestamp of the year 9999 in nanoseconds.
     """
-    if column.type == target or _is_canonical(column, target):
+    if column.type == target or _is_canonical(column, target, short=short):
         return column
     chunks = [part for chunk in column.chunks for part in _convert(chunk, target)]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], target)
 
 
-def _is_canonical(column: pa.ChunkedArray, target: pa.DataType) -> bool:
+def _is_canonical(column: pa.ChunkedArray, target: pa.DataType, *, short: bool) -> bool:
     """Whether a column is a dictionary of canonical text without a missing value in it."""
-    if not is_text(target) or column.type != pa.dictionary(pa.int32(), target):
+    kind = column.type
+    if not is_text(target) or not pa.types.is_dictionary(kind) or kind.value_type != target:
+        return False
+    if kind.index_type != pa.int32() and not (short and kind.index_type == pa.uint8()):
         return False
     return not any(chunk.dictionary.null_count for chunk in column.chunks)
 

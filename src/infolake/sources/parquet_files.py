@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,6 +14,8 @@ from infolake.sources import canonical
 from infolake.sources.checks import reading, translated
 from infolake.sources.files import File
 from infolake.sources.partitions import Footer, Kind, Partition, rows_per_batch
+
+SHORT = 256
 
 
 def footer(file: File, columns: Sequence[str] | None) -> Footer:
@@ -108,11 +112,19 @@ class _Opened:
             yield from _without_first(self.row_group(partition, columns, batch_rows), done)
 
     def _batches(self, partition: Partition, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        if self.file.is_local and 0 < (partition.n_rows or 0) <= rows:
+            yield self._one_by_one(partition, names)
+            return
         batches = self.parquet.iter_batches(
             rows, row_groups=[partition.part], columns=list(names), use_threads=False
         )
         for batch in batches:
             yield pa.Table.from_batches([batch])
+
+    def _one_by_one(self, partition: Partition, names: Sequence[str]) -> pa.Table:
+        """Decode a column at a time, so that what one leaves in the cache serves the next."""
+        read = partial(self.parquet.read_row_group, partition.part, use_threads=False)
+        return pa.table([short(read(columns=[n]).column(n)) for n in names], names=list(names))
 
     def _plain_texts(self, partition: Partition) -> set[str]:
         """Return the columns that cannot be read as dictionaries."""
@@ -147,6 +159,33 @@ class _Opened:
             expected=f"listed at {partition.n_rows} rows in this row group",
             found=f"{metadata.num_row_groups} row groups, {metadata.num_rows} rows",
         )
+
+
+def short(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of few values with uint8 indices, a quarter of the memory; others as they are.
+
+    An index that is no byte leaves the column as it is, for the check to find.
+    """
+    kind = column.type
+    few = pa.types.is_dictionary(kind) and all(len(c.dictionary) < SHORT for c in column.chunks)
+    if not few or kind.index_type != pa.int32():
+        return column
+    chunks = [_short(c) for c in column.chunks]
+    return column if None in chunks else pa.chunked_array(chunks, pa.dictionary(pa.uint8(), kind.value_type))
+
+
+def _short(chunk: pa.DictionaryArray) -> pa.DictionaryArray | None:
+    # memory of Arrow's pool was mostly used before: its pages need not be made anew
+    indices, memory = chunk.indices, pa.allocate_buffer(len(chunk))
+    out = np.frombuffer(memory, np.uint8)
+    known = indices.fill_null(0) if indices.null_count else indices
+    from infolake.kernels import narrow
+
+    if indices.offset or narrow(np.asarray(known).view(np.uint32), out) >= SHORT:
+        return None
+    buffers = [indices.buffers()[0], memory]
+    found = pa.Array.from_buffers(pa.uint8(), len(out), buffers, indices.null_count)
+    return pa.DictionaryArray.from_arrays(found, chunk.dictionary, safe=False)
 
 
 def _not_as_dictionary(error: Exception | None) -> bool:

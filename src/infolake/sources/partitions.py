@@ -240,7 +240,11 @@ def kinds() -> dict[str, Kind]:
 
 
 def read_partitions(
-    partitions: Iterable[Partition], columns: Sequence[str], *, batch_rows: int | None = None
+    partitions: Iterable[Partition],
+    columns: Sequence[str],
+    *,
+    batch_rows: int | None = None,
+    short: bool = False,
 ) -> Iterator[tuple[Partition, pa.Table]]:
     """Yield the rows of partitions in bounded batches, opening a file once for neighbours.
 
@@ -254,6 +258,8 @@ def read_partitions(
         slots mean nothing.
     batch_rows
         Rows of a batch at most; by default what fits in 128 MiB.
+    short
+        Indices into dictionaries of few values may be uint8.
 
     Raises
     ------
@@ -272,7 +278,7 @@ def read_partitions(
         _refuse_unknown(names, members[0])
         if members[0].file:
             members[0].file.check_unchanged()
-        yield from _counted(members, names, batch_rows)
+        yield from _counted(members, names, batch_rows, short=short)
         if members[0].file:
             members[0].file.check_unchanged()
 
@@ -287,7 +293,7 @@ def _refuse_unknown(names: Sequence[str], partition: Partition) -> None:
 
 
 def _counted(
-    members: Sequence[Partition], names: Sequence[str], batch_rows: int | None
+    members: Sequence[Partition], names: Sequence[str], batch_rows: int | None, *, short: bool
 ) -> Iterator[tuple[Partition, pa.Table]]:
     """Yield canonical tables; hold the rows of each partition against its footer."""
     read = dict.fromkeys(range(len(members)), 0)
@@ -296,7 +302,7 @@ def _counted(
     own = [n for n in names if n not in constants]
     for partition, table in kinds()[members[0].kind].read(members, own, batch_rows):
         read[position[id(partition)]] += table.num_rows
-        yield partition, canonical_table(partition, table, names)
+        yield partition, canonical_table(partition, table, names, short=short)
     for i, partition in enumerate(members):
         _check_rows(partition, read[i])
 
@@ -315,7 +321,9 @@ def _check_rows(partition: Partition, read: int) -> None:
     )
 
 
-def canonical_table(partition: Partition, table: pa.Table, names: Sequence[str]) -> pa.Table:
+def canonical_table(
+    partition: Partition, table: pa.Table, names: Sequence[str], *, short: bool = False
+) -> pa.Table:
     """Return the named columns of a batch, checked, in canonical types, Hive keys added."""
     types, constants = dict(partition.types), dict(partition.constants)
     columns = []
@@ -324,18 +332,18 @@ def canonical_table(partition: Partition, table: pa.Table, names: Sequence[str])
         if name in constants:
             columns.append(_constant(constants[name], target, table.num_rows))
         else:
-            columns.append(_checked(partition, name, table.column(name), target))
+            columns.append(_checked(partition, name, table.column(name), target, short=short))
     return pa.table(columns, names=list(names)) if columns else table.select([])
 
 
 def _checked(
-    partition: Partition, name: str, column: pa.ChunkedArray, target: pa.DataType
+    partition: Partition, name: str, column: pa.ChunkedArray, target: pa.DataType, *, short: bool
 ) -> pa.ChunkedArray:
     ascii_only = name in partition.option("ascii", ())
     with reading(f"{partition.where}, column {name!r}"):
         check_column(column, full=kinds()[partition.kind].untrusted, texts=not ascii_only)
     try:
-        return canonical.convert(column, target)
+        return canonical.convert(column, target, short=short)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(
             f"a value of column {name!r} does not fit its type over all files",

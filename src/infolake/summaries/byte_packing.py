@@ -10,6 +10,7 @@ from infolake.packing import SUPER_SIZE, Packing
 
 Array = np.ndarray[Any, Any]
 Encoded = list[tuple[Array, Array]]
+INDICES = (np.dtype(np.uint8), np.dtype(np.int32))
 
 
 class BytePacker:
@@ -35,10 +36,10 @@ class BytePacker:
         digits = self.digits
         chosen = [encoded[c] for c in digits.columns.tolist()]
         self._look_up_by([table for _, table in chosen])
-        addresses = np.array([address_of(indices, rows) for indices, _ in chosen], np.int64)
+        addresses, widths = addresses_of(chosen, rows)
         largest = np.zeros(len(chosen), np.int64)
         planned = digits.starts, digits.strides, digits.sizes
-        pack(addresses, len(rows), *planned, self.codes, out, place, largest)
+        pack(addresses, widths, len(rows), *planned, self.codes, out, place, largest)
         if (largest >= digits.sizes).any():
             self.pack(self._recoded(encoded, largest), rows, out, place)
 
@@ -61,9 +62,15 @@ class BytePacker:
         return found
 
 
-def address_of(indices: Array, rows: range) -> int:
+def addresses_of(encoded: Encoded, rows: range) -> tuple[Array, Array]:
+    """Return where the indices of some rows of columns start in memory, and how many bytes each is wide."""
+    addresses = [_address(indices, rows) for indices, _ in encoded]
+    return np.array(addresses, np.int64), np.array([indices.itemsize for indices, _ in encoded], np.int64)
+
+
+def _address(indices: Array, rows: range) -> int:
     """Return where the first of some rows stands in memory; the kernel reads them without a check."""
-    if indices.dtype != np.int32 or not indices.flags.c_contiguous or len(indices) < rows.stop:
+    if indices.dtype not in INDICES or not indices.flags.c_contiguous or len(indices) < rows.stop:
         raise ValueError(f"{len(indices)} indices as {indices.dtype}, not {rows.stop} in a row as int32")
     address: int = indices.__array_interface__["data"][0]
-    return address + 4 * rows.start
+    return address + indices.itemsize * rows.start

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from infolake.packing import PLANE_WORDS, TILE, Planes
-from infolake.summaries.byte_packing import Encoded, address_of
+from infolake.summaries.byte_packing import Encoded, addresses_of
 
 Array = np.ndarray[Any, Any]
 MOST_INDICES = 32  # a dictionary of more entries is looked up before planes are made
@@ -48,8 +48,8 @@ class PlaneCounter:
             n_words = -(-len(rows) // 64)
             if self.held + n_words > PLANE_WORDS:
                 self._count()
-            addresses = np.array([address_of(indices, rows) for indices, _ in chosen], np.int64)
-            set_planes(addresses, len(rows), self.codes, self.planes.starts, self.buffer, self.held)
+            memory = addresses_of(chosen, rows)
+            set_planes(*memory, len(rows), self.codes, self.planes.starts, self.buffer, self.held)
             self.held += n_words
         self.rows += n
 
