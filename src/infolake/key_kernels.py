@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 Array = np.ndarray[Any, Any]
+Word = int | np.uint64
 
 FIRST = np.uint64(0x9E3779B97F4A7C15)
 SECOND = np.uint64(0xD6E8FEB86659FD93)
@@ -23,7 +24,7 @@ ONE = np.uint64(1)
 
 
 @njit(nogil=True, cache=True)
-def integer_codes(values: Array, missing: Array, low: int, n: int, out: Array) -> bool:
+def integer_codes(values: Array, missing: Array, low: Word, n: Word, out: Array) -> bool:
     """Write ``value - low``, and ``n`` where ``missing`` (empty, or one flag per row) is set.
 
     Returns

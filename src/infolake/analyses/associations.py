@@ -202,10 +202,7 @@ def _listing(
     if plan.large.any():
         if best.top is None and best.min_count <= 1:
             planning.check_size(plan)
-        found = large_listing(plan, pair, best, level=missing == "level")
-        if found is not None:
-            return found
-        planning.check_size(plan)
+        return large_listing(plan, pair, best, level=missing == "level")
     return _Listing.of(computed(plan).table(*pair, missing=policy), best)
 
 

@@ -216,10 +216,7 @@ def _counted(  # noqa: PLR0917
     held = ~plan.large
     for group in np.flatnonzero(plan.large).tolist():
         names = _turned(plan.request.group_names(group), target)
-        found = large_pair(plan.of_groups(group), names, level=missing == "level", whole=whole)
-        held[group] = found is None
-        if found is not None:
-            yield found, None
+        yield large_pair(plan.of_groups(group), names, level=missing == "level", whole=whole), None
     if held.any() or not len(held):
         for part in parts(plan if held.all() else plan.of_groups(held)):
             yield computed(part), columns if conditions or part is plan else None

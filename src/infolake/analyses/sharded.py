@@ -60,28 +60,25 @@ class LargePair:
         return Pairs(self.columns, np.array(numbers), self.names[2:])
 
 
-def large_pair(
-    plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: bool = False
-) -> LargePair | None:
-    """Count a pair of columns, and those given, in shards; None where their values make no key.
+def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: bool = False) -> LargePair:
+    """Count a pair of columns, and those given, in shards.
 
     With ``whole`` all cells are kept, however many there are.
 
     Raises
     ------
     TooManyCellsError
-        All cells are wanted, and by estimate they would not fit in memory.
+        All cells are wanted, or all levels of a column must be held, and by estimate they would not fit in
+        memory.
     """
     if whole:
         check_size(plan)
-    z = tuple(range(2, len(names)))
-    groups = ((0, 1, *z), (0, *z), (1, *z))
-    pair = Count(keep=EVERY if whole else RESIDUAL_CELLS)
-    questions = {groups[0]: pair} | dict.fromkeys(groups[1:], Count(per=bool(z)))
-    found = sharded.ask(plan, names, questions | ({z: Count()} if z else {}), level=level)
-    if found is None:
-        return None
-    xy, x, y = (found.of[group] for group in groups)
+    first, *groups = sharded.scored_groups(len(names))
+    z = groups[2] if groups[2:] else None
+    questions = {first: Count(keep=EVERY if whole else RESIDUAL_CELLS)}
+    questions |= {group: Count(per=bool(z) and group != z) for group in groups}
+    found = sharded.ask(plan, names, questions, level=level)
+    xy, x, y = (found.of[group] for group in (first, *groups[:2]))
     held = xy.frequencies.cells + x.frequencies.cells + y.frequencies.cells
     tables: TableBatch | Strata | FrequencyTable
     if whole or held <= RESIDUAL_CELLS:
@@ -158,8 +155,9 @@ class Margin:
     @classmethod
     def of(cls, cells: Shard) -> Margin:
         """Return the margin that the cells of a single column are."""
-        order = np.argsort(cells.keys, kind="stable")
-        return cls(cells.codes[0], cells.keys[order], cells.counts[order])
+        (codes,) = cells.columns
+        order = np.argsort(codes, kind="stable")
+        return cls(cells.codes[0], codes[order], cells.counts[order])
 
     def places(self, codes: Array) -> Array:
         """Return where codes stand among the margin's."""
@@ -261,13 +259,11 @@ class LargeListing:
         return [(labels, codes[cells]) for labels, codes in self._levels]
 
 
-def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level: bool) -> LargeListing | None:
-    """Find the cells to list in shards; None where the columns' values make no key."""
+def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level: bool) -> LargeListing:
+    """Find the cells to list in shards."""
     whole = Count(keep=EVERY)
     questions: dict[Columns, sharded.Question] = {(0, 1): best, (0,): whole, (1,): whole}
     found = sharded.ask(plan, names, questions, margins={(0, 1): ((0,), (1,))}, level=level)
-    if found is None:
-        return None
     x, y = (Margin.of(found.of[group].cells) for group in PAIR[1:])
     ordered = found.of[0, 1].sorted()
     order = best.order(cells_batch(ordered, x, y))[: best.top]

@@ -24,9 +24,10 @@ from infolake.encoding.columns import BinEncoder, combined, dictionary_indices, 
 from infolake.encoding.levels import Levels, canonical
 
 Array = np.ndarray[Any, Any]
-MAX_BITS = 58  # of a key: the rest of 64 bits holds a count
+MAX_BITS = 58  # of a key with a count in one word: the rest of 64 bits holds the count; others are wide
 MAX_LENGTH = 48  # bytes of a text that may become an integer
 MAX_CODES = 1 << 62
+MAX_SIZE = 1 << 64  # of any code: missing is the last number of a word
 MAX_LEVELS = 1 << 16
 FEW_LEVELS = 1 << 12
 CLASSES = tuple(
@@ -62,42 +63,44 @@ class IntegerKeys:
 
         values, missing = stored_integers(column)
         out = np.empty(len(values), np.uint64)
-        return out if integer_codes(values, missing, self.low, self.n, out) else None
+        return out if integer_codes(values, missing, self._low, np.uint64(self.n), out) else None
 
     def levels(self, codes: Array) -> Levels:
         """Return the levels of distinct ascending ``codes``."""
-        known = codes[codes < self.n].astype(np.int64) + self.low
+        known = (codes[codes < self.n] + self._low).view(np.int64)
         return Levels(from_integers(known, self.kind), len(known) < len(codes))
+
+    @property
+    def _low(self) -> np.uint64:
+        return np.uint64(self.low % 2**64)
 
     def widened(self) -> IntegerKeys:
         """Return room for as many values again above, and half as many below (never below 0 for that)."""
-        low = max(self.low - self.n // 2, min(self.low, 0), -(2**63))
-        high = min(self.low + 2 * self.n, 2**63)
-        return IntegerKeys(self.kind, low, high - low) if high - low < MAX_CODES else self
+        least = 0 if pa.types.is_uint64(self.kind) else -(2**63)
+        low = max(self.low - self.n // 2, min(self.low, 0), least)
+        n = min(self.low + 2 * self.n, least + 2**64) - low
+        return IntegerKeys(self.kind, low, max(self.low + self.n - low, min(n, MAX_SIZE - 1)))
 
     def __add__(self, other: IntegerKeys) -> IntegerKeys | None:
         if not (self.n and other.n):
             return self if self.n else other
         low = min(self.low, other.low)
         n = max(self.low + self.n, other.low + other.n) - low
-        return IntegerKeys(self.kind, low, n) if n < MAX_CODES else None
+        return IntegerKeys(self.kind, low, n) if n < MAX_SIZE else None
 
     @classmethod
     def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> IntegerKeys | None:
-        """Return the code that fits the values of a column; None where int64 does not hold them."""
-        try:
-            values, missing = stored_integers(column)
-        except pa.ArrowInvalid:
-            return None
+        """Return the code that fits the values of a column; None where both ends of its type occur."""
+        values, missing = stored_integers(column)
         known = values[~missing] if len(missing) else values
         if not len(known):
             return cls(kind, 0, 0)
         low, high = int(known.min()), int(known.max())
-        return cls(kind, low, high - low + 1) if high - low < MAX_CODES - 1 else None
+        return cls(kind, low, high - low + 1) if high - low < MAX_SIZE - 1 else None
 
 
 def stored_integers(column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
-    """Return a column's stored integers as int64, and flags of the missing ones (empty if there are none)."""
+    """Return a column's stored integers as int64, or uint64, and flags of the missing ones (or none)."""
     array = combined(column)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -115,7 +118,8 @@ def stored_integers(column: pa.ChunkedArray | pa.Array) -> tuple[Array, Array]:
         array = array.view(pa.int64())
     if array.null_count:
         array = array.fill_null(0)
-    return array.cast(pa.int64()).to_numpy(zero_copy_only=False), missing
+    wanted = pa.uint64() if pa.types.is_uint64(kind) else pa.int64()
+    return array.cast(wanted).to_numpy(zero_copy_only=False), missing
 
 
 def _decimal_words(array: pa.Array) -> Array:
@@ -130,6 +134,8 @@ def from_integers(values: Array, wanted: pa.DataType) -> pa.Array:
         words = np.stack([values, values >> 63], axis=1).astype(np.int64)
         return pa.Array.from_buffers(wanted, len(values), [None, pa.py_buffer(words.tobytes())])
     found = pa.array(values)
+    if pa.types.is_uint64(wanted):
+        return found.view(wanted)
     if pa.types.is_boolean(wanted):
         return found.cast(pa.bool_())
     if pa.types.is_date32(wanted):
@@ -140,12 +146,71 @@ def from_integers(values: Array, wanted: pa.DataType) -> pa.Array:
 
 
 def is_stored_integer(kind: pa.DataType) -> bool:
-    """Return whether values of a canonical type are stored as integers that int64 may hold."""
+    """Return whether values of a canonical type are stored as integers of 64 bits."""
     is_ = pa.types
     if is_.is_decimal128(kind):
         return bool(kind.precision <= 18)
     plain = is_.is_integer(kind) or is_.is_boolean(kind) or is_.is_date32(kind)
     return bool(plain or is_.is_timestamp(kind) or is_.is_time64(kind))
+
+
+FLOAT_LOW = (1 << 52) - 1  # orders -infinity
+FLOATS = (1 << 64) - 2 * FLOAT_LOW  # of float64, both infinities and both zeros included
+
+
+@dataclass(frozen=True)
+class FloatKeys:
+    """Every number of float64: its bits, turned so that they order as the numbers do. NaN is missing.
+
+    Examples
+    --------
+    >>> keys = FloatKeys()
+    >>> codes = keys.codes(pa.array([-float("inf"), -0.0, 0.0, float("nan"), None]))
+    >>> (codes[0], codes[1] == codes[2], codes[3] == codes[4] == keys.size - 1)
+    (np.uint64(0), np.True_, np.True_)
+    >>> keys.levels(np.unique(codes)).labels
+    (-inf, 0.0, None)
+    """
+
+    @property
+    def size(self) -> int:
+        """The number of codes, missing included."""
+        return FLOATS + 1
+
+    def codes(self, column: pa.ChunkedArray | pa.Array) -> Array:
+        """Return uint64 codes."""
+        from infolake.wide_kernels import float_codes
+
+        array = combined(column)
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        missing = np.zeros(0, np.bool_)
+        if array.null_count:
+            missing = array.is_null().to_numpy(zero_copy_only=False)
+            array = array.fill_null(0)
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        out = np.empty(len(values), np.uint64)
+        float_codes(values, missing, np.uint64(FLOAT_LOW), np.uint64(FLOATS), out)
+        return out
+
+    def levels(self, codes: Array) -> Levels:
+        """Return the levels of distinct ascending ``codes``."""
+        known = codes[codes < FLOATS] + np.uint64(FLOAT_LOW)
+        sign = np.uint64(1 << 63)
+        values = np.where(known >= sign, known ^ sign, ~known).view(np.float64)
+        return Levels(pa.array(values), len(known) < len(codes))
+
+    def widened(self) -> FloatKeys:
+        """Return the code as it is."""
+        return self
+
+    def __add__(self, other: FloatKeys) -> FloatKeys:
+        return self
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> FloatKeys:  # noqa: ARG003
+        """Return the code, which fits every column of floats."""
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -383,7 +448,7 @@ class BinKeys:
         return self
 
 
-AnyCode = IntegerKeys | TextKeys | LevelKeys | BinKeys
+AnyCode = IntegerKeys | FloatKeys | TextKeys | LevelKeys | BinKeys
 
 
 def guessed(sample: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | None:
@@ -402,7 +467,20 @@ def guessed(sample: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | 
         made = IntegerKeys.of(sample, kind)
     elif pa.types.is_string(kind) or pa.types.is_binary(kind):
         made = TextKeys.of(sample, kind)
+    else:
+        made = fitting_all(kind)
     return None if made is None else made.widened()
+
+
+def fitting_all(kind: pa.DataType) -> AnyCode | None:
+    """Return the code that fits every value of a type, if there is one.
+
+    Examples
+    --------
+    >>> fitting_all(pa.float64()), fitting_all(pa.string())
+    (FloatKeys(), None)
+    """
+    return FloatKeys() if pa.types.is_floating(kind) else None
 
 
 def fitting(code: AnyCode, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | None:

@@ -7,7 +7,7 @@ value does not fit, the leaves say what would, and the rows are read once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -19,7 +19,14 @@ import numpy as np
 import psutil
 from dask.task_spec import List, Task, TaskRef
 
-from infolake.encoding.key_codes import MAX_BITS, AnyCode, BinKeys, LevelKeys, TextKeys, guessed, key_bits
+from infolake.encoding.key_codes import (
+    AnyCode,
+    BinKeys,
+    LevelKeys,
+    TextKeys,
+    fitting_all,
+    guessed,
+)
 from infolake.errors import ChangedInputError, LedgerError
 from infolake.reduction import cluster, config, counting
 from infolake.reduction.graph import Graph, Key, Lazy, token
@@ -41,6 +48,7 @@ from infolake.summaries.sharded import (
     Shard,
     Store,
     Tables,
+    entry_words,
     merged,
 )
 
@@ -48,8 +56,8 @@ ENTRY_BYTES = 8
 MERGE_BYTES = 40  # what an entry takes while its shard is added
 CHUNK_ROWS = 1 << 21
 LEAST_CHUNK = 1 << 18
+RANKED = 1 << 24  # codes of a column whose levels are yet to be counted
 TABLE_CODES = 1 << 23
-WIDE_CODES = 1 << 19
 ATTEMPTS = 3
 EVERY_TABLES = 4
 
@@ -158,22 +166,28 @@ class Shape:
     spill_bytes: int
 
 
-def key_codes(plan: CountPlan, columns: Sequence[str]) -> tuple[AnyCode, ...] | None:
-    """Return how the values of columns become keys; None where no key of 58 bits holds them.
+def key_codes(plan: CountPlan, columns: Sequence[str]) -> tuple[AnyCode, ...]:
+    """Return how the values of columns become keys.
 
-    A sample tells. Columns that it cannot tell, and wide ones of a key that would be too long, are counted
-    alone first: a value's code is then its rank among the levels, all of which are held.
+    A sample tells. Columns that it cannot tell are counted alone first: a value's code is then its rank
+    among the levels, all of which are held.
     """
+    return _known(plan, guesses(plan, columns))
+
+
+def guesses(plan: CountPlan, columns: Sequence[str]) -> dict[str, AnyCode | None]:
+    """Return what a sample tells of how the values of columns become keys; None where it does not."""
     assert plan.source is not None
     sample = plan.source.sample(columns)
     kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
-    found = {c: _guess(plan, c, sample[c], kinds[c]) for c in columns}
-    known = [code for code in found.values() if code is not None]
-    if len(known) < len(found) or key_bits(known) > MAX_BITS:
-        wide = [c for c, code in found.items() if code is None or code.size > WIDE_CODES]
-        found |= ranks(plan, wide)
-    codes = tuple(code for code in found.values() if code is not None)
-    return codes if key_bits(codes) <= MAX_BITS else None
+    return {c: _guess(plan, c, sample[c], kinds[c]) for c in columns}
+
+
+def _known(plan: CountPlan, codes: Mapping[str, AnyCode | None]) -> tuple[AnyCode, ...]:
+    """Return the codes, those that are not known being ranks."""
+    unknown = [c for c, code in codes.items() if code is None]
+    found = ranks(plan, unknown) if unknown else {}
+    return tuple(code or found[c] for c, code in codes.items())
 
 
 def _guess(plan: CountPlan, column: str, sample: Any, kind: Any) -> AnyCode | None:
@@ -201,25 +215,46 @@ def ranks(plan: CountPlan, columns: Sequence[str]) -> dict[str, AnyCode]:
     return found
 
 
-def shape(n_entries: int, n_groups: int) -> Shape:
-    """Return how a scan of ``n_groups`` groups, of up to ``n_entries`` each, keeps within its memory."""
+def shape(n_entries: int, widths: Sequence[int]) -> Shape:
+    """Return how a scan keeps within its memory: of groups of up to ``n_entries`` of so many words each."""
     threads, budget, may_spill = _resources()
     chunk, table = CHUNK_ROWS, TABLE_CODES
-    while chunk > LEAST_CHUNK and threads * chunk * 3 * ENTRY_BYTES * n_groups > budget // 4:
+    while chunk > LEAST_CHUNK and threads * chunk * 3 * ENTRY_BYTES * sum(widths) > budget // 4:
         chunk //= 2
     while table > 1 << 16 and (threads + 2 * EVERY_TABLES) * table * 8 > budget // 4:
         table //= 2
     shard_bits = max(2, (2 * threads - 1).bit_length())
-    while shard_bits < 16 and threads * (n_entries >> shard_bits) * MERGE_BYTES > budget // 3:
+    while shard_bits < 16 and threads * (n_entries >> shard_bits) * MERGE_BYTES * max(widths) > budget // 3:
         shard_bits += 1
-    held = n_entries * n_groups * ENTRY_BYTES
+    held = n_entries * sum(widths) * ENTRY_BYTES
     return Shape(shard_bits, chunk, table, held if may_spill and held > budget // 4 else 0)
 
 
 def planned_shape(plan: CountPlan) -> Shape:
-    """Return the shape of the scan of one large group of a plan."""
-    several = max((len(plan.request.group_names(g)) for g in np.flatnonzero(plan.large).tolist()), default=2)
-    return shape(_most_rows(plan), 3 if several > 2 else 1)
+    """Return the shape of the scan of that large group of a plan whose entries are the longest."""
+    groups = [plan.request.group_names(g) for g in np.flatnonzero(plan.large).tolist()]
+    codes = guesses(plan, sorted({c for group in groups for c in group}))
+    widths = [_widths([codes[c] for c in group], scored_groups(len(group))) for group in groups]
+    return shape(_most_rows(plan), max(widths, key=sum, default=(1,)))
+
+
+def scored_groups(n: int) -> tuple[Columns, ...]:
+    """Return the groups that are counted to score x and y given all others of ``n`` columns.
+
+    Examples
+    --------
+    >>> scored_groups(2), scored_groups(4)
+    (((0, 1), (0,), (1,)), ((0, 1, 2, 3), (0, 2, 3), (1, 2, 3), (2, 3)))
+    """
+    z = tuple(range(2, n))
+    return ((0, 1, *z), (0, *z), (1, *z), *((z,) if z else ()))
+
+
+def _widths(codes: Sequence[AnyCode | None], groups: Iterable[Columns]) -> tuple[int, ...]:
+    """Return how many words an entry of each group takes; none of columns counted in a table."""
+    sizes = [RANKED if code is None else code.size for code in codes]
+    found = [[sizes[c] for c in group] for group in groups]
+    return tuple(entry_words(g) for g in found if len(g) > 1 or g[0] > TABLE_CODES) or (1,)
 
 
 def _most_rows(plan: CountPlan) -> int:
@@ -248,7 +283,7 @@ def ask(
     *,
     margins: Mapping[Columns, tuple[Columns, ...]] | None = None,
     level: bool = False,
-) -> Answers | None:
+) -> Answers:
     """Count groups of ``columns`` in shards, in one scan, and ask each shard.
 
     Parameters
@@ -265,18 +300,17 @@ def ask(
 
     Returns
     -------
-    Answers or None
-        None where the values of the columns make no key of 58 bits.
+    Answers
 
     Raises
     ------
+    TooManyCellsError
+        Not even the levels of a column, all of which must be held, would fit in memory.
     StorageError, OutputError
         There is no room to spill.
     """
     codes = key_codes(plan, columns)
     for _ in range(ATTEMPTS):
-        if codes is None:
-            return None
         found = _attempt(plan, tuple(columns), codes, questions, margins or {}, level)
         if isinstance(found, Answers):
             return found
@@ -286,14 +320,11 @@ def ask(
     )
 
 
-def _mended(plan: CountPlan, columns: Sequence[str], found: Misfit) -> tuple[AnyCode, ...] | None:
+def _mended(plan: CountPlan, columns: Sequence[str], found: Misfit) -> tuple[AnyCode, ...]:
     """Return codes that fit what the first ones did not."""
-    codes = dict(zip(columns, found.codes, strict=True))
-    known = [code for code in codes.values() if code is not None]
-    if len(known) < len(codes) or key_bits(known) > MAX_BITS:
-        codes |= ranks(plan, [c for c, k in codes.items() if k is None or k.size > WIDE_CODES])
-    mended = tuple(code for code in codes.values() if code is not None)
-    return mended if key_bits(mended) <= MAX_BITS else None
+    kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
+    codes = zip(columns, found.codes, strict=True)
+    return _known(plan, {c: code or fitting_all(kinds[c]) for c, code in codes})
 
 
 def _attempt(  # noqa: PLR0917
@@ -305,8 +336,7 @@ def _attempt(  # noqa: PLR0917
     level: bool,
 ) -> Answers | Misfit:
     kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
-    n_groups = sum(len(g) > 1 for g in questions)
-    chosen = shape(_most_rows(plan), max(1, n_groups))
+    chosen = shape(_most_rows(plan), _widths(codes, questions))
     types = tuple(kinds[c] for c in columns)
     whole = tuple(g for g in questions if len(g) == 1 and codes[g[0]].size <= chosen.table_codes)
     shards, rows = chosen.shard_bits, chosen.chunk_rows

@@ -7,6 +7,7 @@ was killed, and the next one that spills removes it.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import tempfile
@@ -135,15 +136,17 @@ class FileBlock:
     path: str
     start: int
     n: int
+    words: tuple[int, ...] = ()  # the rest of the shape
 
     def load(self) -> Array:
         """Return the entries, ascending."""
-        found = np.fromfile(self.path, np.uint64, self.n, offset=8 * self.start)
-        if len(found) < self.n:
+        width = math.prod(self.words)
+        found = np.fromfile(self.path, np.uint64, width * self.n, offset=8 * width * self.start)
+        if len(found) < width * self.n:
             raise StorageError(
                 "a spilled file is shorter than it was written", where=self.path, effect="nothing published"
             )
-        return found
+        return found.reshape(self.n, *self.words)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Spill:
         path = f"{self.folder}/{uuid.uuid4().hex}"
         with _written(path):
             entries.tofile(path)
-        return [FileBlock(path, a, b - a) for a, b in pairwise(bounds.tolist())]
+        return [FileBlock(path, a, b - a, entries.shape[1:]) for a, b in pairwise(bounds.tolist())]
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from infolake.encoding.key_codes import AnyCode, added, fitting, key_bits
+from infolake.encoding.key_codes import MAX_BITS, AnyCode, added, fitting, key_bits
+from infolake.summaries import wide
 from infolake.summaries.ledger import Ledger
 
 Array = np.ndarray[Any, Any]
@@ -71,6 +72,22 @@ class Keyed:
     def bits(self, group: Columns) -> int:
         """Return the bits of a group's keys; at least those that tell shards apart."""
         return max(key_bits([self.codes[c] for c in group]), self.shard_bits, BUCKET_BITS)
+
+    def is_wide(self, group: Columns) -> bool:
+        """Whether a group's keys are rows of words, being too long to stand beside a count in one."""
+        return self.bits(group) > MAX_BITS
+
+
+def entry_words(sizes: Sequence[int]) -> int:
+    """Return how many words an entry of columns of so many codes takes.
+
+    Examples
+    --------
+    >>> entry_words([1 << 29, 1 << 29]), entry_words([1 << 30, 1 << 30]), entry_words([1 << 64] * 2)
+    (1, 2, 3)
+    """
+    wide_key = math.prod(sizes) > 1 << MAX_BITS
+    return len(wide.layout(sizes)) + 1 if wide_key else 1
 
 
 class Block(Protocol):
@@ -165,7 +182,11 @@ class KeyCounter:
         self.asked = asked
         self.n_missing = 0
         self.misfit: list[AnyCode | None] | None = None
-        self.chunks = {g: _Chunk(asked, g, store) for g in asked.groups if g not in asked.whole}
+        self.chunks: dict[Columns, _Chunk | wide.WideChunk] = {
+            g: (wide.WideChunk if asked.is_wide(g) else _Chunk)(asked, g, store)
+            for g in asked.groups
+            if g not in asked.whole
+        }
         self.tables = {g: _Table(asked.codes[g[0]].size) for g in asked.whole}
 
     def update(self, batch: pa.Table) -> None:
@@ -329,7 +350,7 @@ class Shard:
     bits : int
         Bits of the mixed keys.
     pieces : tuple of (mixed keys, counts)
-        uint64 and int64, each of shape (cells,).
+        uint64 and int64, each of shape (cells,); wide keys of shape (cells, words).
     """
 
     codes: tuple[AnyCode, ...]
@@ -354,13 +375,30 @@ class Shard:
         """The counts, int64, shape (cells,)."""
         return _concatenated([counts for _, counts in self.pieces], np.int64)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether keys are rows of words."""
+        return self.bits > MAX_BITS
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of codes of each column."""
+        return [code.size for code in self.codes]
+
     @cached_property
     def keys(self) -> Array:
-        """Mixed-radix numbers of the columns' codes, the first column slowest; uint64, shape (cells,)."""
+        """Mixed-radix numbers of the columns' codes, the first column slowest; uint64, shape (cells,).
+
+        Wide keys are several such numbers, each of some columns; shape (cells, words).
+        """
         from infolake.key_kernels import unmix
+        from infolake.wide_kernels import unmix_words
 
         keys = _concatenated([keys for keys, _ in self.pieces], np.uint64).copy()
-        unmix(keys, self.bits, keys)
+        if self.is_wide:
+            unmix_words(keys)
+        else:
+            unmix(keys, self.bits, keys)
         return keys
 
     @cached_property
@@ -368,6 +406,8 @@ class Shard:
         """The codes of each column, uint64, each of shape (cells,)."""
         from infolake.key_kernels import split_codes
 
+        if self.is_wide:
+            return wide.unpacked(self.keys, self.sizes)
         rest, found = self.keys.copy(), []
         for code in reversed(self.codes[1:]):
             out = np.empty_like(rest)
@@ -377,8 +417,10 @@ class Shard:
 
     def numbers(self) -> Numbers:
         """Return how many cells there are per combination of all columns but the first."""
-        size = math.prod(code.size for code in self.codes[1:])
-        return Numbers(self.keys % np.uint64(size), np.ones(len(self), np.int64)).summed()
+        sizes, ones = self.sizes[1:], np.ones(len(self), np.int64)
+        if self.is_wide:
+            return Numbers(wide.packed(self.columns[1:], sizes), ones).summed()
+        return Numbers((self.keys % np.uint64(math.prod(sizes)))[:, None], ones).summed()
 
     def chosen(self, rows: Any) -> Shard:
         """Return some of the cells."""
@@ -387,7 +429,7 @@ class Shard:
 
     def sorted(self) -> Shard:
         """Return the cells in the order of their levels."""
-        return self.chosen(np.argsort(self.keys, kind="stable"))
+        return self.chosen(wide.order(self.keys) if self.is_wide else np.argsort(self.keys, kind="stable"))
 
     def __add__(self, other: Shard) -> Shard:
         return Shard(self.codes, self.bits, self.pieces + other.pieces)
@@ -398,7 +440,7 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """Numbers of cells per key; those of parts of the cells add."""
+    """Numbers of cells per key, a row of words each; those of parts of the cells add."""
 
     keys: Array
     values: Array
@@ -408,9 +450,9 @@ class Numbers:
 
     def summed(self) -> Numbers:
         """Return each key once, ascending."""
-        keys, place = np.unique(self.keys, return_inverse=True)
+        keys, place = wide.unique_rows(self.keys)
         values = np.zeros(len(keys), np.int64)
-        np.add.at(values, place.ravel(), self.values)
+        np.add.at(values, place, self.values)
         return Numbers(keys, values)
 
     def __sizeof__(self) -> int:
@@ -429,6 +471,11 @@ def merged(asked: Keyed, group: Columns, shard: int, blocks: Sequence[Block]) ->
 
     bits, codes = asked.bits(group), tuple(asked.codes[c] for c in group)
     parts = [p for p in (b.load() for b in blocks) if len(p)]
+    if asked.is_wide(group):
+        width = len(wide.layout(asked.sizes(group)))
+        for found in wide.merged_entries(parts, width, asked.shard_bits, shard):
+            yield Shard(codes, bits, ((found[:, :width], found[:, width].astype(np.int64)),))
+        return
     n_entries = sum(map(len, parts))
     fine = min((n_entries // BUCKET_ENTRIES).bit_length(), bits - asked.shard_bits)
     edges = ((shard << fine) + np.arange(1, 1 << fine)).astype(np.uint64)
