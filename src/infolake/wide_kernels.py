@@ -100,9 +100,13 @@ def partition_rows(words: Array, shift: Word, starts: Array, out: Array) -> None
     place = starts[:-1].copy()
     for i in range(len(words)):
         g = np.int64(words[i, 0] >> shift)
-        for w in range(width):
-            out[place[g], w] = words[i, w]
-        place[g] += 1
+        p = place[g]
+        place[g] = p + 1
+        out[p, 0] = words[i, 0]
+        if width > 1:
+            out[p, 1] = words[i, 1]
+        for w in range(2, width):
+            out[p, w] = words[i, w]
 
 
 @njit(nogil=True, cache=True)
@@ -133,19 +137,37 @@ def add_rows(rows: Array, width: int, order: Array, low: Word, out: Array) -> in
     counted, n = rows.shape[1] > width, -1
     numbered = low < np.uint64(64)
     mask = (ONE << low) - ONE if numbered else ~np.uint64(0)
-    last = np.uint64(0)
+    last, total = np.uint64(0), np.uint64(0)
     for place in range(len(order)):
         i = np.int64(order[place] & mask)
-        same = n >= 0
+        alike = n >= 0 and (not numbered or (order[place] ^ last) <= mask)
+        last = order[place]
+        same = alike
         for w in range(width):
             same = same and rows[i, w] == out[n, w]
         if not same:
-            if numbered and n >= 0 and (order[place] >> low) == (last >> low):
+            if alike and numbered:
                 return -1
-            n += 1
+            if n >= 0:
+                out[n, width] = total
+            n, total = n + 1, np.uint64(0)
             for w in range(width):
                 out[n, w] = rows[i, w]
-            out[n, width] = 0
-        last = order[place]
-        out[n, width] += rows[i, width] if counted else ONE
+        total += rows[i, width] if counted else ONE
+    if n >= 0:
+        out[n, width] = total
     return n + 1
+
+
+@njit(nogil=True, cache=True)
+def run_rows(keys: Array, out: Array) -> int:
+    """Write each distinct key of one word, of sorted ``keys``, and its count; return how many."""
+    n, i = 0, 0
+    while i < len(keys):
+        key, j = keys[i], i + 1
+        while j < len(keys) and keys[j] == key:
+            j += 1
+        out[n, 0], out[n, 1] = key, np.uint64(j - i)
+        n += 1
+        i = j
+    return n

@@ -14,11 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infolake.encoding import key_codes
-from infolake.encoding.key_codes import BinKeys, IntegerKeys, LevelKeys, TextKeys, added, fitting, guessed
+from infolake.encoding.key_codes import (
+    BinKeys,
+    FloatKeys,
+    IntegerKeys,
+    LevelKeys,
+    TextKeys,
+    added,
+    fitting,
+    guessed,
+)
 
 DAY = dt.date(2020, 1, 1)
 COLUMNS = {
-    "int64": (pa.int64(), st.integers(-(2**61), 2**61 - 2)),
+    "int64": (pa.int64(), st.integers(-(2**63), 2**63 - 2)),
+    "uint64": (pa.uint64(), st.integers(1, 2**64 - 1)),
     "bool": (pa.bool_(), st.booleans()),
     "date": (pa.date32(), st.dates(DAY, DAY + dt.timedelta(9999))),
     "instant": (pa.timestamp("us", "UTC"), st.datetimes(timezones=st.just(dt.UTC))),
@@ -34,6 +44,8 @@ COLUMNS = {
 def code_of(array: pa.Array, kind: pa.DataType) -> Any:
     if key_codes.is_stored_integer(kind):
         return IntegerKeys.of(array, kind)
+    if pa.types.is_floating(kind):
+        return FloatKeys.of(array, kind)
     return (
         TextKeys.of(array, kind)
         if pa.types.is_string(kind) or pa.types.is_binary(kind)
@@ -61,7 +73,7 @@ def test_codes_are_levels_in_order(name: str, data: st.DataObject) -> None:
     assert levels.missing == bool(array.null_count)
 
 
-@pytest.mark.parametrize("name", ["int64", "date", "decimal", "text", "binary"])
+@pytest.mark.parametrize("name", ["int64", "uint64", "date", "decimal", "text", "binary"])
 @given(data=st.data())
 def test_codes_add_up_to_one_that_fits_both(name: str, data: st.DataObject) -> None:
     """The sum fits what either fitted, and so does a wider one; what does not fit is refused."""
@@ -95,7 +107,7 @@ def test_a_code_is_guessed_from_a_sample() -> None:
     assert isinstance(guessed(pa.array(["a", "b"]), pa.string()), LevelKeys)
     assert isinstance(guessed(pa.array(many), pa.string()), TextKeys)
     assert isinstance(guessed(pa.array(range(10)), pa.int64()), IntegerKeys)
-    assert guessed(pa.array(np.arange(5000) / 7), pa.float64()) is None
+    assert guessed(pa.array(np.arange(5000) / 7), pa.float64()) == FloatKeys()
     wide = pa.decimal128(30, 2)
     assert guessed(pa.array([Decimal(n) for n in range(5000)], wide), wide) is None
     assert guessed(pa.array([text + "x" * 60 for text in many]), pa.string()) is None
@@ -124,16 +136,47 @@ def test_invalid_utf8_is_refused_where_a_text_code_is_made() -> None:
         TextKeys.of(bad, pa.string())
 
 
-def test_ranges_and_alphabets_too_wide_for_a_number_are_no_codes() -> None:
-    """They are ranked instead; nothing wraps."""
-    ends = pa.array([-(2**63), 2**63 - 1])
-    assert IntegerKeys.of(ends, pa.int64()) is None
-    low, high = (IntegerKeys.of(ends.slice(i, 1), pa.int64()) for i in (0, 1))
+@pytest.mark.parametrize(("kind", "least"), [(pa.int64(), -(2**63)), (pa.uint64(), 0)])
+def test_all_integers_of_a_type_but_one_have_a_code(kind: pa.DataType, least: int) -> None:
+    """Both ends of a type leave missing no code: such a column is ranked; nothing wraps."""
+    top = least + 2**64 - 1
+    ends = pa.array([least, top], kind)
+    assert IntegerKeys.of(ends, kind) is None
+    low, high = (IntegerKeys.of(ends.slice(i, 1), kind) for i in (0, 1))
     assert low is not None
     assert high is not None
     assert low + high is None
     assert low.widened().codes(ends.slice(0, 1)).tolist() == [0]
     assert high.widened().codes(ends.slice(1, 1)) is not None
     assert high.codes(ends) is None
+    for values in ([least, None, top - 1], [least + 1, None, top], [least + 9, None, top - 9]):
+        array = pa.array(values, kind)
+        code = IntegerKeys.of(array, kind)
+        assert code is not None
+        for wide in (code, code.widened()):
+            found = wide.codes(array)
+            assert found is not None
+            assert found.tolist() == [values[0] - wide.low, wide.size - 1, values[2] - wide.low]
+            assert wide.levels(np.sort(found)).labels == (values[0], values[2], None)
+    assert IntegerKeys.of(pa.array([least, top - 1], kind), kind).size == 2**64
+
+
+def test_every_float_has_a_code() -> None:
+    """Also where a dictionary holds it, and the ends of the range; of a single's type too."""
+    values = [-np.inf, -1.5, -5e-324, -0.0, 0.0, 5e-324, 1.5, np.inf]
+    array = pa.array([*values, None, np.nan], from_pandas=False)
+    codes = FloatKeys().codes(array)
+    assert codes[0] == 0
+    assert codes[7] == FloatKeys().size - 2
+    assert codes[8:].tolist() == [FloatKeys().size - 1] * 2
+    assert codes[3] == codes[4] == codes[2] + 2 == codes[5] - 1
+    assert FloatKeys().codes(array.dictionary_encode()).tolist() == codes.tolist()
+    assert repr(FloatKeys().levels(np.unique(codes)).labels[2:4]) == "(-5e-324, 0.0)"
+    single = pa.array([1.5, np.nan], pa.float32(), from_pandas=False)
+    assert FloatKeys().codes(single).tolist() == codes[[6, 9]].tolist()
+
+
+def test_alphabets_too_wide_for_a_number_are_no_codes() -> None:
+    """They are ranked instead; nothing wraps."""
     many = pa.array(["".join(chr(97 + (i * 7 + j) % 26) for j in range(20)) for i in range(40)])
     assert TextKeys.of(many, pa.string()) is None

@@ -77,9 +77,10 @@ class IntegerKeys:
     def widened(self) -> IntegerKeys:
         """Return room for as many values again above, and half as many below (never below 0 for that)."""
         least = 0 if pa.types.is_uint64(self.kind) else -(2**63)
-        low = max(self.low - self.n // 2, min(self.low, 0), least)
-        n = min(self.low + 2 * self.n, least + 2**64) - low
-        return IntegerKeys(self.kind, low, max(self.low + self.n - low, min(n, MAX_SIZE - 1)))
+        high = self.low + self.n
+        low = max(self.low - self.n // 2, min(self.low, 0), least, high - MAX_SIZE + 1)
+        high = min(high + self.n, least + 2**64, low + MAX_SIZE - 1)
+        return IntegerKeys(self.kind, low, high - low)
 
     def __add__(self, other: IntegerKeys) -> IntegerKeys | None:
         if not (self.n and other.n):

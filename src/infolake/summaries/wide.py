@@ -133,11 +133,18 @@ def distinct(words: Array, bucket_bits: int, scratch: Array, out: Array) -> tupl
 
 
 def add_equal(rows: Array, width: int, known: int, out: Array) -> int:
-    """Write the entries of rows whose first words share their ``known`` upper bits; return how many."""
-    from infolake.wide_kernels import add_rows, marks
+    """Write the entries of rows whose first words share their ``known`` upper bits; return how many.
+
+    Rows of one word and no count are sorted where they stand.
+    """
+    from infolake.wide_kernels import add_rows, marks, run_rows
 
     if not len(rows):
         return 0
+    if rows.shape[1] == 1:
+        keys = rows[:, 0]
+        keys.sort()
+        return int(run_rows(keys, out))
     low = np.uint64((len(rows) - 1).bit_length())
     found = np.empty(len(rows), np.uint64)
     marks(rows, np.uint64(known), low, found)
@@ -165,6 +172,8 @@ class WideChunk:
 
     def add(self, codes: list[Array]) -> None:
         """Gather the keys of rows."""
+        from infolake.wide_kernels import mix_words
+
         if not len(self.buffer):
             self.buffer = np.empty(self.rows * (self.width + 1), np.uint64)
             self.scratch = np.empty((self.rows, self.width), np.uint64)
@@ -172,7 +181,7 @@ class WideChunk:
         while start < n:
             stop = min(n, start + self.rows - self.held)
             held = self.held + stop - start
-            packed([c[start:stop] for c in codes], self.sizes, self._words[self.held : held])
+            mix_words(packed([c[start:stop] for c in codes], self.sizes, self._words[self.held : held]))
             self.held, start = held, stop
             if held == self.rows:
                 self._flush()
@@ -188,12 +197,9 @@ class WideChunk:
         return self.buffer[: self.rows * self.width].reshape(self.rows, self.width)
 
     def _flush(self) -> None:
-        from infolake.wide_kernels import mix_words
-
         if not self.held:
             return
         words = self._words[: self.held]
-        mix_words(words)
         bits = max(BUCKET_BITS, self.shard_bits)
         out = self.buffer.reshape(self.rows, self.width + 1)
         entries, bounds = distinct(words, bits, self.scratch[: self.held], out)
