@@ -74,8 +74,10 @@ def _others(words: Array, i: int) -> Word:
 @njit(nogil=True, cache=True)
 def mix_words(words: Array) -> None:
     """Mix the first word of each row with the others."""
+    alone = words.shape[1] == 1
     for i in range(len(words)):
-        key = (words[i, 0] ^ _others(words, i)) * FIRST
+        key = words[i, 0] if alone else words[i, 0] ^ _others(words, i)
+        key *= FIRST
         words[i, 0] = (key ^ (key >> HALF)) * SECOND
 
 
