@@ -166,6 +166,7 @@ def test_pairs(taken: list[Any], tmp_path: Path, kinds: tuple[str, ...]) -> None
 
 GROUPS = [
     ("ids", "ids", "small"),
+    ("small", "ids", "small"),
     ("small", "floats", "ids"),
     ("small", "keys", "ids"),
     ("ids", "floats", "small", "keys"),
@@ -212,6 +213,28 @@ def test_values_that_no_sample_shows(
     assert_same(found, in_memory(source))
     assert [type(code) for code in taken[-1].keyed.codes] == [IntegerKeys, FloatKeys]
     assert isinstance(taken[0], sharded.Misfit)
+
+
+def test_large_unsigned_values_that_no_sample_shows(taken: list[Any], tmp_path: Path) -> None:
+    """The upper half of uint64 comes late."""
+    head = pa.table({"c0": pa.array([3, 4] * N, pa.uint64()), "c1": pa.array([1, 2, 3, 4] * (N // 2))})
+    late = pa.table({"c0": pa.array([None, 2**64 - 1], pa.uint64()), "c1": pa.array([2**62, -(2**62)])})
+    source = written(tmp_path / "data", pa.concat_tables([head, late]), (N, 2 * N), row_group_size=10**6)
+    found = answers(source)
+    assert_same(found, in_memory(source))
+    assert max(found[2]["c0"]) == 2**64 - 1
+
+
+def test_bins_that_the_data_tell(taken: list[Any], tmp_path: Path) -> None:
+    """Floats whose bins a first pass finds have a code of their own until then; none is counted alone."""
+    source = written(tmp_path / "data", data("ids", "floats"), CUTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharded, "ranks", lambda *_: pytest.fail("levels were counted"))
+        found = score(source, bins={"c0": "exact", "c1": 8})
+    assert [code.size for code in taken[-1].keyed.codes][1] <= 9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "SHARD_ABOVE", 1 << 62)
+        assert same_frame(found, score(source, bins={"c0": "exact", "c1": 8}))
 
 
 def test_only_columns_without_a_code_are_ranked(taken: list[Any], tmp_path: Path) -> None:

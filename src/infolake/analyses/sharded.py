@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from infolake.analyses.inference import Pairs
 from infolake.encoding.key_codes import AnyCode
@@ -170,9 +171,20 @@ class Margin:
         return bool(len(self.codes)) and int(self.codes[-1]) == self.code.size - 1
 
     def labels(self, places: Array) -> tuple[Any, ...]:
-        """Return the labels of distinct ascending places; missing (None), if any level is, stands last."""
+        """Return the labels of distinct ascending places, and of levels that decide the type of all labels.
+
+        They are missing (None), if any level is, and the highest one, where integers are not signed.
+        """
         labels = self.code.levels(self.codes[places]).labels
-        return (*labels, None) if self.has_missing and (not labels or labels[-1] is not None) else labels
+        if self.has_missing and (not labels or labels[-1] is not None):
+            labels = (*labels, None)
+        return (*labels, *self._highest)
+
+    @cached_property
+    def _highest(self) -> tuple[Any, ...]:
+        known = self.codes[: len(self.codes) - self.has_missing]
+        highest = self.code.levels(known[-1:])
+        return highest.labels if pa.types.is_uint64(highest.values.type) else ()
 
 
 def cells_batch(cells: Shard, x: Margin, y: Margin) -> TableBatch:

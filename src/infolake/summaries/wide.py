@@ -20,8 +20,8 @@ Array = np.ndarray[Any, Any]
 Words = tuple[tuple[int, ...], ...]
 FULL = (1 << 64) - 1
 WORD = np.uint64(64)
-BUCKET_BITS = 8
-BUCKET_ENTRIES = 1 << 15
+BUCKET_ROWS = 1 << 14
+BUCKET_ENTRIES = 1 << 16
 
 
 def layout(sizes: Sequence[int]) -> Words:
@@ -200,7 +200,7 @@ class WideChunk:
         if not self.held:
             return
         words = self._words[: self.held]
-        bits = max(BUCKET_BITS, self.shard_bits)
+        bits = max((self.rows // BUCKET_ROWS - 1).bit_length(), self.shard_bits)
         out = self.buffer.reshape(self.rows, self.width + 1)
         entries, bounds = distinct(words, bits, self.scratch[: self.held], out)
         for shard, block in enumerate(self.store.put(entries, bounds[:: 1 << (bits - self.shard_bits)])):
