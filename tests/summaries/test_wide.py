@@ -35,16 +35,18 @@ def test_words_pack_columns_in_order(sizes: list[int], random: st.Random) -> Non
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), max_size=30), st.integers(1, 3))
-def test_distinct_rows_and_numbers_of_them(rows: list[list[int]], width: int) -> None:
-    """Rows are told apart by all their words, and their numbers add."""
-    words = np.array(rows, np.uint64).reshape(-1, 3)[:, :width]
-    distinct, place = wide.unique_rows(words)
+def test_numbers_of_rows(rows: list[list[int]], width: int) -> None:
+    """Rows are told apart by all their words; their numbers add, and stand in one order for the same rows."""
+    words = np.array(rows, np.uint64).reshape(-1, 3)[:, :width].copy()
+    numbers = Numbers.of(words)
     expected = Counter(map(tuple, words.tolist()))
-    assert distinct.tolist() == sorted(map(list, expected))
-    assert distinct[place].tolist() == words.tolist()
-    numbers = Numbers(words, np.ones(len(words), np.int64))
-    twice = (numbers + numbers.summed()).summed()
-    assert twice.values.tolist() == [2 * expected[key] for key in sorted(expected)]
+    assert sorted(numbers.values.tolist()) == sorted(expected.values())
+    (part,) = numbers.parts
+    keys = part[:, :width].copy()
+    unmix_words(keys)
+    assert dict(zip(map(tuple, keys.tolist()), numbers.values.tolist(), strict=True)) == expected
+    turned = (numbers + Numbers.of(words[::-1].copy()) + numbers).summed()
+    assert turned.values.tolist() == [3 * n for n in numbers.values.tolist()]
 
 
 def keys_of(width: int, alike: str, n: int = 300) -> np.ndarray:

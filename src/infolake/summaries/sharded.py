@@ -417,10 +417,10 @@ class Shard:
 
     def numbers(self) -> Numbers:
         """Return how many cells there are per combination of all columns but the first."""
-        sizes, ones = self.sizes[1:], np.ones(len(self), np.int64)
+        sizes = self.sizes[1:]
         if self.is_wide:
-            return Numbers(wide.packed(self.columns[1:], sizes), ones).summed()
-        return Numbers((self.keys % np.uint64(math.prod(sizes)))[:, None], ones).summed()
+            return Numbers.of(wide.packed(self.columns[1:], sizes))
+        return Numbers.of((self.keys % np.uint64(math.prod(sizes)))[:, None])
 
     def chosen(self, rows: Any) -> Shard:
         """Return some of the cells."""
@@ -440,23 +440,41 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """Numbers of cells per key, a row of words each; those of parts of the cells add."""
+    """Numbers of cells per key; those of parts of the cells add by standing side by side.
 
-    keys: Array
-    values: Array
+    Parameters
+    ----------
+    parts : tuple of ndarray of uint64, each of shape (keys, words + 1)
+        The mixed words of keys and, last, their numbers.
+    """
+
+    parts: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, words: Array) -> Numbers:
+        """Return how often each row of words occurs."""
+        from infolake.wide_kernels import mix_words
+
+        mixed = words.copy()
+        mix_words(mixed)
+        return cls((np.column_stack([mixed, np.ones(len(mixed), np.uint64)]),)).summed()
+
+    @property
+    def values(self) -> Array:
+        """The numbers as they stand, int64; in the same order for the same keys, if they are summed."""
+        return _concatenated([part[:, -1] for part in self.parts], np.uint64).astype(np.int64)
 
     def __add__(self, other: Numbers) -> Numbers:
-        return Numbers(np.concatenate([self.keys, other.keys]), np.concatenate([self.values, other.values]))
+        return Numbers(self.parts + other.parts)
 
     def summed(self) -> Numbers:
-        """Return each key once, ascending."""
-        keys, place = wide.unique_rows(self.keys)
-        values = np.zeros(len(keys), np.int64)
-        np.add.at(values, place, self.values)
-        return Numbers(keys, values)
+        """Return each key once."""
+        rows = np.concatenate(self.parts)
+        out = np.empty_like(rows)
+        return Numbers((out[: wide.add_equal(rows, rows.shape[1] - 1, 0, out)],))
 
     def __sizeof__(self) -> int:
-        return 100 + self.keys.nbytes + self.values.nbytes
+        return 100 + sum(part.nbytes for part in self.parts)
 
 
 def _concatenated(parts: Sequence[Array], kind: Any) -> Array:

@@ -95,26 +95,6 @@ def order(words: Array) -> Array:
     return found
 
 
-def unique_rows(words: Array) -> tuple[Array, Array]:
-    """Return the distinct rows of words, ascending, and which of them each row is.
-
-    Examples
-    --------
-    >>> rows, place = unique_rows(np.array([[2, 1], [0, 7], [2, 1]], np.uint64))
-    >>> rows.tolist(), place.tolist()
-    ([[0, 7], [2, 1]], [1, 0, 1])
-    """
-    if words.shape[1] == 1:
-        keys, place = np.unique(words[:, 0], return_inverse=True)
-        return keys[:, None], place.ravel()
-    ordered = order(words)
-    found = words[ordered]
-    new = np.append(True, (found[1:] != found[:-1]).any(axis=1))[: len(words)]
-    place = np.empty(len(words), np.int64)
-    place[ordered] = np.cumsum(new) - 1
-    return found[new], place
-
-
 def distinct(words: Array, bucket_bits: int, scratch: Array, out: Array) -> tuple[Array, Array]:
     """Return the entries of mixed words, ascending, and where each of ``2**bucket_bits`` buckets starts.
 
