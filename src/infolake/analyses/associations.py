@@ -18,7 +18,9 @@ from infolake.summaries.joint_counts import JointCounts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from infolake.tables import ContingencyTable, TableBatch
+    from infolake.reduction.planning import CountPlan
+    from infolake.summaries.ledger import Ledger
+    from infolake.tables import TableBatch
 
 MEASURES = ("pointwise_mutual_information", "normalized_pointwise_mutual_information")
 FRAME_ROWS = 1 << 20
@@ -84,7 +86,7 @@ def associations(
     asked = Asked(pair=(x, y), measures=measures, base=base, min_count=min_count, top=top, sort_by=sort_by)
     level_limits(None, rest, {})
     options = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
-    return next(_frames(data, asked, missing, options, None))
+    return next(frames_of(_listing(data, asked, missing, options), asked))
 
 
 def association_frames(
@@ -96,7 +98,8 @@ def association_frames(
     """
     counting = {name: options.pop(name, None) for name in ("filters", "bins", "weights", "max_levels")}
     level_limits(None, options.pop("rest", "bucket"), {})
-    return _frames(data, Asked(pair=(x, y), **options), missing, counting, rows)
+    asked = Asked(pair=(x, y), **options)
+    return frames_of(_listing(data, asked, missing, counting), asked, rows)
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,10 @@ class Asked:
         return {m.name: unit if m.unit == "information" else "" for m in self.chosen}
 
 
-def _frames(
-    data: Any, asked: Asked, missing: str, options: dict[str, Any], rows: int | None
+def frames_of(
+    listing: Listing | LargeListing, asked: Asked, rows: int | None = None
 ) -> Iterator[pd.DataFrame]:
-    best = asked.best
-    check_missing(missing)
-    listing = _listing(data, asked.pair, best, missing, options)
+    """Yield the cells of a listing in frames of at most ``rows`` rows, one at least; by default in one."""
     values = {m.name: m.evaluate(listing.batch, base=asked.base) for m in asked.chosen}
     n = len(listing.shown)
     for start in range(0, max(n, 1), rows or max(n, 1)):
@@ -166,19 +167,22 @@ def _positive(top: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Listing:
-    """Cells of a table, in the order of their levels."""
+class Listing:
+    """Cells of a table, in the order of their levels, and which of them are shown, best first."""
 
     batch: TableBatch
     levels: tuple[tuple[Any, ...], ...]
     shown: Array
+    ledger: Ledger
 
     @classmethod
-    def of(cls, table: ContingencyTable, best: Best) -> _Listing:
-        batch = table.batch()
+    def of(cls, counts: JointCounts, asked: Asked, missing: str) -> Listing:
+        """Return the listing of a pair that was counted; missing is read as "pairwise" or "level"."""
+        table = counts.table(*asked.pair, missing=missing if missing == "level" else "pairwise")
+        batch, best = table.batch(), asked.best
         order = best.order(batch)
         shown = order[batch.cells[order] >= best.min_count][: best.top]
-        return cls(batch, table.levels, shown)
+        return cls(batch, table.levels, shown, counts.ledger)
 
     def levels_of(self, cells: Array) -> Levels:
         """Return per column its labels, and which of them each of some cells has."""
@@ -186,28 +190,42 @@ class _Listing:
         return list(zip(self.levels, codes, strict=True))
 
 
-def _listing(
-    data: Any, pair: tuple[str, str], best: Best, missing: str, options: dict[str, Any]
-) -> _Listing | LargeListing:
-    """Return the cells to list; from shards, where the table would be too large to be held."""
-    policy = missing if missing == "level" else "pairwise"
+def _listing(data: Any, asked: Asked, missing: str, options: dict[str, Any]) -> Listing | LargeListing:
+    """Return the cells to list of what is counted already, or not yet."""
+    _ = asked.best  # what makes no sense is refused before anything is read
+    check_missing(missing)
     if isinstance(data, JointCounts):
         refuse_options(data, missing, options)
-        return _Listing.of(data.table(*pair, missing=policy), best)
-    from infolake.analyses.counts import computed
+        return Listing.of(data, asked, missing)
     from infolake.reduction import planning
 
     counting = "pairwise" if missing == "level" else missing
-    plan = planning.plan_count(data, planning.Asked([pair], missing=counting, **options), in_blocks=True)
+    plan = planning.plan_count(
+        data, planning.Asked([asked.pair], missing=counting, **options), in_blocks=True
+    )
+    check_listed(plan, asked)
+    return listed(plan, asked, missing)
+
+
+def check_listed(plan: CountPlan, asked: Asked) -> None:
+    """Raise TooManyCellsError where all cells of a large table are wanted, and would not fit in memory."""
+    from infolake.reduction.planning import check_size
+
+    if plan.large.any() and asked.best.top is None and asked.min_count <= 1:
+        check_size(plan)
+
+
+def listed(plan: CountPlan, asked: Asked, missing: str) -> Listing | LargeListing:
+    """Count the pair of a plan and list its cells; in shards, where its table would be too large."""
+    from infolake.analyses.counts import computed
+
     if plan.large.any():
-        if best.top is None and best.min_count <= 1:
-            planning.check_size(plan)
-        return large_listing(plan, pair, best, level=missing == "level")
-    return _Listing.of(computed(plan).table(*pair, missing=policy), best)
+        return large_listing(plan, asked.pair, asked.best, level=missing == "level")
+    return Listing.of(computed(plan), asked, missing)
 
 
 def _frame(
-    listing: _Listing | LargeListing, pair: tuple[str, str], values: dict[str, Array], rows: slice
+    listing: Listing | LargeListing, pair: tuple[str, str], values: dict[str, Array], rows: slice
 ) -> pd.DataFrame:
     import pandas as pd
 

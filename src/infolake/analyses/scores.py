@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,31 +117,103 @@ def score(
     2  y  z  36                 0.0  False
     """
     asked = Inference(p_values, intervals, level, correction, permutations, seed)
-    chosen = table_measures(measures, conditional=given is not None)
-    asked.check(chosen)
-    catalogue.log_base(base)
-    estimate = estimators.get(entropy, support=support)
-    if weights is not None or (isinstance(data, JointCounts) and data.weighted):
-        _check_weights(estimate, chosen)
-    check_missing(missing)
-    conditions = _conditions(given)
+    weighted = weights is not None or (isinstance(data, JointCounts) and data.weighted)
+    scoring = Scoring.of(
+        asked,
+        given=given,
+        measures=measures,
+        base=base,
+        missing=missing,
+        entropy=entropy,
+        support=support,
+        weighted=weighted,
+    )
+    conditions = scoring.conditions
     level_limits(None, rest, {})
     details = {"filters": filters, "bins": bins, "weights": weights, "max_levels": max_levels}
-    policy = missing if missing in ("pairwise", "level") else "pairwise"
-    scoring = {"base": base, "entropy": estimate}
-    whole = asked.needs_cells or any(needs_cells(m, scoring) for m in chosen)
     frames = []
-    for counts, scope in _counted(data, columns, target, conditions, missing, details, whole=whole):
+    for counts, scope in _counted(data, columns, target, conditions, missing, details, whole=scoring.whole):
         known = counts.columns
+        pairs = None
         if isinstance(counts, JointCounts):
             pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
-            certified = max_levels is not None or bool(counts.kept)
-            tables = _tables(counts, pairs, policy, certified=certified)
-        else:
-            _check_support(estimate, counts)
-            pairs, tables = counts.pairs, _large_tables(counts)
-        frames.append(_frame(pairs, tables, chosen, scoring, asked))
-    return frames[0] if len(frames) == 1 else _joined(frames, known, chosen[0], asked)
+        frames.append(scoring.frame(counts, pairs, limited=max_levels is not None))
+    return scoring.joined(frames, known)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is said of each pair: the arguments of :func:`score` that concern no counting.
+
+    Parameters
+    ----------
+    measures : list of Measure
+    base : 2, "e" or 10
+    entropy : EntropyEstimator
+    conditions : tuple of str
+        The columns that are given.
+    missing : {"pairwise", "level"}
+        How the tables are read.
+    inference : Inference
+    """
+
+    measures: list[catalogue.Measure]
+    base: float | str
+    entropy: estimators.EntropyEstimator
+    conditions: tuple[str, ...]
+    missing: str
+    inference: Inference
+
+    @classmethod
+    def of(
+        cls,
+        inference: Inference,
+        *,
+        given: str | Sequence[str] | None,
+        measures: str | Sequence[str],
+        base: float | str,
+        missing: str,
+        entropy: str,
+        support: str | int | None,
+        weighted: bool,
+    ) -> Scoring:
+        """Return what the arguments of :func:`score` mean; UsageError where they make no sense."""
+        chosen = table_measures(measures, conditional=given is not None)
+        inference.check(chosen)
+        catalogue.log_base(base)
+        estimate = estimators.get(entropy, support=support)
+        if weighted:
+            _check_weights(estimate, chosen)
+        check_missing(missing)
+        policy = missing if missing in ("pairwise", "level") else "pairwise"
+        return cls(chosen, base, estimate, _conditions(given), policy, inference)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of measures."""
+        return {"base": self.base, "entropy": self.entropy}
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every cell of a table is needed, not only how often each count occurs."""
+        return self.inference.needs_cells or any(needs_cells(m, self.options) for m in self.measures)
+
+    def frame(
+        self, counts: JointCounts | LargePair, pairs: Pairs | None = None, *, limited: bool = False
+    ) -> pd.DataFrame:
+        """Return a row per pair of some counts, best first; a large pair knows its own pair."""
+        if isinstance(counts, LargePair):
+            _check_support(self.entropy, counts)
+            return _frame(counts.pairs, _large_tables(counts), self.measures, self.options, self.inference)
+        assert pairs is not None
+        tables = _tables(counts, pairs, self.missing, certified=limited or bool(counts.kept))
+        return _frame(pairs, tables, self.measures, self.options, self.inference)
+
+    def joined(self, frames: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+        """Return the rows of all frames as one frame would have held them; columns in schema order."""
+        if len(frames) == 1:
+            return frames[0]
+        return _joined(frames, columns, self.measures[0], self.inference)
 
 
 def _check_weights(estimate: estimators.EntropyEstimator, measures: Sequence[catalogue.Measure]) -> None:

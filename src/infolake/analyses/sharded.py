@@ -19,6 +19,7 @@ from infolake.measures.plug_in import RESIDUAL_CELLS
 from infolake.reduction import sharded
 from infolake.reduction.planning import CountPlan, check_size
 from infolake.reduction.sharded import Count, Counted
+from infolake.summaries.ledger import Ledger
 from infolake.summaries.sharded import Columns, Shard
 from infolake.tables import ContingencyTable, Strata, TableBatch
 
@@ -44,6 +45,10 @@ class LargePair:
         Rows that miss one of the columns.
     cells, freedom : int
         The sums over the strata of R C and of (R - 1)(C - 1).
+    ledger : Ledger
+        Of the scan.
+    scans : int
+        How often the rows were read.
     """
 
     columns: tuple[str, ...]
@@ -53,6 +58,8 @@ class LargePair:
     n_missing: int
     cells: int
     freedom: int
+    ledger: Ledger
+    scans: int = 1
 
     @property
     def pairs(self) -> Pairs:
@@ -88,9 +95,8 @@ def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: b
         strata = found.of[z].frequencies.pair if z else None
         tables = FrequencyTable(xy.frequencies.pair, x.frequencies.pair, y.frequencies.pair, strata)
     sizes = _sizes(x, y, strata=bool(z))
-    return LargePair(
-        plan.request.columns, names, tables, xy.frequencies.total, found.tables.n_missing, *sizes
-    )
+    numbers = (xy.frequencies.total, found.tables.n_missing, *sizes)
+    return LargePair(plan.request.columns, names, tables, *numbers, found.tables.ledger, found.scans)
 
 
 def _sizes(x: Counted, y: Counted, *, strata: bool) -> tuple[int, int]:
@@ -247,10 +253,12 @@ class Best:
 
 @dataclass(frozen=True, eq=False)
 class LargeListing:
-    """Cells to be listed, best first, with the margins of the whole table."""
+    """Cells to be listed, best first, with the margins of the whole table; and of the scan, its ledger."""
 
     batch: TableBatch
     margins: tuple[Margin, Margin]
+    ledger: Ledger
+    scans: int = 1
 
     @property
     def shown(self) -> Array:
@@ -279,4 +287,5 @@ def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level:
     x, y = (Margin.of(found.of[group].cells) for group in PAIR[1:])
     ordered = found.of[0, 1].sorted()
     order = best.order(cells_batch(ordered, x, y))[: best.top]
-    return LargeListing(cells_batch(ordered.chosen(order), x, y), (x, y))
+    batch = cells_batch(ordered.chosen(order), x, y)
+    return LargeListing(batch, (x, y), found.tables.ledger, found.scans)

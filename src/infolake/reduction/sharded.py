@@ -138,12 +138,15 @@ class Answers:
     of : dict of group to answer
     spilled : int
         Bytes that were meant to be spilled at most; 0 where nothing was.
+    scans : int
+        How often the rows were read: once more where a sample did not tell how values become keys.
     """
 
     keyed: Keyed
     tables: Tables
     of: dict[Columns, Any]
     spilled: int = 0
+    scans: int = 1
 
 
 @dataclass(frozen=True)
@@ -310,10 +313,10 @@ def ask(
         There is no room to spill.
     """
     codes = key_codes(plan, columns)
-    for _ in range(ATTEMPTS):
+    for scan in range(1, ATTEMPTS + 1):
         found = _attempt(plan, tuple(columns), codes, questions, margins or {}, level)
         if isinstance(found, Answers):
-            return found
+            return replace(found, scans=scan)
         codes = _mended(plan, columns, found)
     raise ChangedInputError(
         "the values of a column changed while they were counted", effect="nothing published"
