@@ -429,17 +429,17 @@ def run_command(session: Session, /, job: Path, output: Path | None) -> None:
     for name, frame in finished.scores.items():
         _print_titled(name, frame)
     for name, frame in finished.associations.items():
-        _print_titled(name, frame)
+        _print_titled(name, frame, finished.n_rows.get(name))
     ledger = finished.ledger
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in ledger.left_out.items() if n) or "none"
     click.echo(f"rows: {ledger.rows_read:,} read, {ledger.rows_counted:,} counted, left out: {left_out}")
     click.echo(f"report: {printable(finished.report, 4000)}")
 
 
-def _print_titled(name: str, frame: pd.DataFrame) -> None:
+def _print_titled(name: str, frame: pd.DataFrame, n_rows: int | None = None) -> None:
     from infolake.jobs import tables
 
-    click.echo(f"{printable(name)}\n{tables.text(frame, rows=SHOWN)}\n")
+    click.echo(f"{printable(name)}\n{tables.text(frame, rows=SHOWN, of=n_rows)}\n")
 
 
 @cli.command("score")

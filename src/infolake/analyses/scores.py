@@ -136,7 +136,7 @@ def score(
         known = counts.columns
         pairs = None
         if isinstance(counts, JointCounts):
-            pairs = Pairs(counts.columns, _pairs(counts, scope, target, conditions), conditions)
+            pairs = Pairs(counts.columns, pair_numbers(counts, scope, target, conditions), conditions)
         frames.append(scoring.frame(counts, pairs, limited=max_levels is not None))
     return scoring.joined(frames, known)
 
@@ -380,8 +380,13 @@ def _conditional_groups(
     if columns is None or weights not in columns:
         wanted.discard(str(weights))
     names = [c for c in known if c in wanted and c not in conditions]
+    return [(*pair, *conditions) for pair in pairs_of(names, target)]
+
+
+def pairs_of(names: Sequence[str], target: str | None) -> list[tuple[str, str]]:
+    """Return the pairs of columns, x before y; or all others with the target, one of them, as y."""
     last = None if target is None else names.index(target)
-    return [(names[x], names[y], *conditions) for x, y in _all_pairs(len(names), last).tolist()]
+    return [(names[x], names[y]) for x, y in _all_pairs(len(names), last).tolist()]
 
 
 def _all_pairs(n: int, target: int | None) -> Array:
@@ -392,7 +397,7 @@ def _all_pairs(n: int, target: int | None) -> Array:
     return np.stack([others, np.full(len(others), target)], axis=1)
 
 
-def _pairs(
+def pair_numbers(
     counts: JointCounts, columns: Sequence[str] | None, target: str | None, conditions: tuple[str, ...]
 ) -> Array:
     """Return the pairs to score as numbers of columns, x before y in schema order, the target last."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import infolake as il
+from infolake.analyses.associations import Listing, frames_of
 from infolake.errors import (
     InfolakeError,
     JobError,
@@ -22,11 +23,11 @@ from infolake.errors import (
     nearest,
     printable,
 )
-from infolake.jobs import saving
-from infolake.jobs.job import Association, Job, JobFile, Problem, Score, load, to_mapping
-from infolake.jobs.questions import default_columns, groups, named_columns, wanted_columns
-from infolake.reduction import cluster, counting
-from infolake.reduction.planning import Asked, CountPlan, plan_count
+from infolake.jobs import large, saving
+from infolake.jobs.job import Association, Job, JobFile, Problem, load, to_mapping
+from infolake.jobs.questions import groups, named_columns, wanted_columns
+from infolake.reduction import cluster
+from infolake.reduction.planning import Asked, CountPlan, check_size, plan_count
 from infolake.sources import open_source
 from infolake.sources.checks import without_secrets
 from infolake.summaries.joint_counts import JointCounts
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 PACKAGES = ("infolake", "dask", "distributed", "numba", "numpy", "pandas", "pyarrow")
 LEADING = ("question", "x", "y", "n", "n_missing", "n_effective")
 TRAILING = ("bias", "thin")
+HEAD_ROWS = 1000
 STOPPED = {KeyboardInterrupt: 130, SystemExit: 143}
 
 Say = Callable[[str], None]
@@ -70,13 +72,18 @@ class Record:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: its folder and its answers."""
+    """A run that ended well: its folder and its answers.
+
+    Of associations counted in shards ``associations`` holds the first rows only; ``n_rows`` tells how many
+    there are in the file.
+    """
 
     folder: Path
     job: Job
     scores: Mapping[str, pd.DataFrame]
     associations: Mapping[str, pd.DataFrame]
     ledger: Ledger
+    n_rows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def report(self) -> Path:
@@ -123,17 +130,28 @@ def _run(job_file: JobFile, folder: Path, record: Record, say: Say) -> Finished:
             record.facts |= {"inputs": inputs, **cluster.description()}
             workers = cluster.workers()
         say(f"{job.name}: {_size(planned)}")
+        large.check_room(planned)
         with record.timed("count"):
-            counts, reads = cluster.compute(counting.lazy_run(planned))
-        counts.ledger.check("before publishing")
-        record.facts |= _facts_of(counts, reads) | cluster.description(workers)
+            planned, counts, reads = large.held_counts(planned)
+        questions, scans = (
+            large.Questions(job, planned),
+            large.Scans(None if counts is None else counts.ledger),
+        )
+        with _timed_if(record, "shards", questions.n_scans):
+            frames = large.large_scores(questions, scans, say)
+            listings = _large_listings(stage, questions, scans, say)
+        assert scans.ledger is not None
+        scans.ledger.check("before publishing")
+        record.facts |= _facts_of(questions, counts, scans, reads) | cluster.description(workers)
         with record.timed("score"):
-            scores = {entry.name: _score(counts, job, entry) for entry in job.scores}
-            associations = {entry.name: _associate(counts, job, entry) for entry in job.associations}
+            scores = large.scores(questions, counts, frames)
+            associations = _associations(questions, counts)
         with record.timed("write"):
             _write(stage, job, counts, scores, associations)
         _write_report(stage, record)
-    return Finished(folder, job, scores, associations, counts.ledger)
+    heads = {name: listing.head for name, listing in listings.items()}
+    n_rows = {name: listing.n_rows for name, listing in listings.items()}
+    return Finished(folder, job, scores, associations | heads, scans.ledger, n_rows)
 
 
 def plan(job_file: JobFile) -> CountPlan:
@@ -160,12 +178,20 @@ def plan(job_file: JobFile) -> CountPlan:
             max_levels=job.max_levels,
             rest=job.rest or "bucket",
         )
-        return plan_count(job_file.data, asked)
+        return _planned(job, plan_count(job_file.data, asked, in_blocks=True))
     except UnknownColumnError as error:
         problems = list(_unknown_columns(job_file))
         raise (job_file.error(problems) if problems else _in_file(error, job_file)) from None
     except UsageError as error:
         raise _in_file(error, job_file) from None
+
+
+def _planned(job: Job, planned: CountPlan) -> CountPlan:
+    """Return the plan of a job: what is held is held at once, all else is counted in shards."""
+    check_size(planned.held.narrow if planned.large.any() else planned)
+    questions = large.Questions(job, planned)
+    questions.check()
+    return replace(planned, shard_scans=questions.n_scans)
 
 
 def _unknown_columns(job_file: JobFile) -> Iterator[Problem]:
@@ -219,55 +245,69 @@ def _filter(clause: Any) -> tuple[str, str, Any]:
     return column, operator, list(value) if isinstance(value, tuple) else value
 
 
-def _score(counts: JointCounts, job: Job, entry: Score) -> pd.DataFrame:
-    return il.score(
-        counts,
-        columns=list(entry.columns or default_columns(job, counts.columns)),
-        target=entry.target,
-        given=entry.given,
-        measures=entry.measures,
-        base=job.base_of(entry),
-        missing=job.reading(entry),
-        entropy=entry.entropy,
-        support=entry.support,
-        p_values=entry.p_values,
-        intervals=entry.intervals,
-        level=entry.level,
-        correction=entry.correction,
-        permutations=entry.permutations,
-        seed=entry.seed,
-    )
+def _associations(questions: large.Questions, counts: JointCounts | None) -> dict[str, pd.DataFrame]:
+    """Return the cells of every entry about a pair that is held."""
+    job, found = questions.job, {}
+    for entry in job.associations:
+        if counts is not None and not questions.is_large((entry.x, entry.y)):
+            asked, missing = large.listing(job, entry), job.reading(entry)
+            found[entry.name] = next(frames_of(Listing.of(counts, asked, missing), asked))
+    return found
 
 
-def _associate(counts: JointCounts, job: Job, entry: Association) -> pd.DataFrame:
-    return il.associations(
-        counts,
-        entry.x,
-        entry.y,
-        measures=entry.measures,
-        base=job.base_of(entry),
-        min_count=entry.min_count,
-        top=entry.top,
-        sort_by=entry.sort_by,
-        missing=job.reading(entry),
-    )
+@dataclass
+class Written:
+    """What is remembered of cells that went to a file: the first rows, and how many there were."""
+
+    head: pd.DataFrame
+    n_rows: int = 0
+
+    def passed(self, frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Yield the frames, counting their rows."""
+        for frame in frames:
+            self.n_rows += len(frame)
+            yield frame
+
+
+def _large_listings(
+    stage: Path, questions: large.Questions, scans: large.Scans, say: Say
+) -> dict[str, Written]:
+    """Write the cells of every entry about a large pair; no frame of all of them is made."""
+    found = {}
+    for entry, frames in large.large_listings(questions, scans, say):
+        first = next(frames)
+        head = first.head(HEAD_ROWS).copy()
+        head.attrs = dict(first.attrs)
+        details = _association_details(questions.job, entry, first)
+        written = found[entry.name] = Written(head)
+        saving.write_frames(written.passed(chain([first], frames)), _path(stage, entry), details)
+        del first
+    return found
+
+
+def _path(stage: Path, entry: Association) -> Path:
+    folder = stage / "associations"
+    with saving.storing(stage):
+        folder.mkdir(exist_ok=True)
+    return folder / f"{entry.name}.parquet"
 
 
 def _write(
     stage: Path,
     job: Job,
-    counts: JointCounts,
+    counts: JointCounts | None,
     scores: Mapping[str, pd.DataFrame],
     associations: Mapping[str, pd.DataFrame],
 ) -> None:
     with saving.storing(stage):
-        counts.save(stage / "counts")
-        (stage / "associations").mkdir()
+        if counts is not None:
+            counts.save(stage / "counts")
+        (stage / "associations").mkdir(exist_ok=True)
     saving.write_frame(joined(scores), stage / "scores.parquet", _score_details(job, scores))
     for entry in job.associations:
-        frame = associations[entry.name]
-        path = stage / "associations" / f"{entry.name}.parquet"
-        saving.write_frame(frame, path, _association_details(job, entry, frame))
+        if entry.name in associations:
+            frame = associations[entry.name]
+            saving.write_frame(frame, _path(stage, entry), _association_details(job, entry, frame))
 
 
 def joined(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -372,14 +412,32 @@ def _check_extras() -> None:
             raise MissingExtraError(package=package, extra="report", effect="nothing was read") from None
 
 
-def _facts_of(counts: JointCounts, reads: Mapping[str, int]) -> dict[str, Any]:
-    edges = {column: list(values) for column, values in counts.edges.items()}
-    found = {"ledger": counts.ledger.to_json(), "reads": dict(reads), "bins": edges}
+def _facts_of(
+    questions: large.Questions, counts: JointCounts | None, scans: large.Scans, reads: Mapping[str, int]
+) -> dict[str, Any]:
+    assert scans.ledger is not None
+    request = questions.plan.request if counts is None or questions.numbers else counts.request
+    edges = {c: list(e) for c, e in zip(request.columns, request.edges, strict=True) if e is not None}
+    found: dict[str, Any] = {"ledger": scans.ledger.to_json(), "reads": dict(reads), "bins": edges}
+    if questions.numbers:
+        found["reads"] = dict(reads) | {"shards": scans.in_shards}
+        found["in_shards"] = [list(names) for names in questions.groups]
+    return found | _kept(counts)
+
+
+def _kept(counts: JointCounts | None) -> dict[str, Any]:
+    """Return what became of the columns with a limit of levels."""
     kept = {
         column: {"limit": k.limit, "kept": k.n_kept, "rest_levels": k.n_rest, "rest_rows": k.total}
-        for column, k in counts.kept.items()
+        for column, k in (counts.kept if counts is not None else {}).items()
     }
-    return found | ({"max_levels": kept} if kept else {})
+    return {"max_levels": kept} if kept else {}
+
+
+@contextmanager
+def _timed_if(record: Record, stage: str, done: object) -> Iterator[None]:
+    with record.timed(stage) if done else nullcontext():
+        yield
 
 
 def versions() -> dict[str, str]:

@@ -199,8 +199,12 @@ def parquet_bytes(frame: pd.DataFrame, details: Mapping[str, Any] | None = None)
     return sink.getvalue()
 
 
-def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> None:
+def write_frames(
+    frames: Iterable[pd.DataFrame], path: Path, details: Mapping[str, Any] | None = None
+) -> None:
     """Write frames of the same columns below each other as Parquet; no more than one is held.
+
+    ``details`` as in :func:`write_frame`.
 
     Raises
     ------
@@ -208,7 +212,7 @@ def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> None:
         The file cannot be written; an earlier one is left as it was.
     """
     with _replacing(path) as stream:
-        _write_parquet(frames, stream, None)
+        _write_parquet(frames, stream, details)
 
 
 def _write_parquet(frames: Iterable[pd.DataFrame], sink: Any, details: Mapping[str, Any] | None) -> None:

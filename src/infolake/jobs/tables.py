@@ -15,7 +15,7 @@ WIDEST = 40
 WIDEST_NAME = 80
 
 
-def text(frame: pd.DataFrame, *, rows: int | None = None) -> str:
+def text(frame: pd.DataFrame, *, rows: int | None = None, of: int | None = None) -> str:
     """Return a frame as a table for people: numbers with 4 significant digits, units below the names.
 
     Parameters
@@ -24,6 +24,8 @@ def text(frame: pd.DataFrame, *, rows: int | None = None) -> str:
         Units stand in ``frame.attrs["units"]``.
     rows : int, optional
         Show at most so many rows; the last line says how many are left out.
+    of : int, optional
+        How many rows there are, where the frame holds the first of them only.
     """
     shown = frame if rows is None else frame.head(rows)
     units = frame.attrs.get("units", {})
@@ -31,7 +33,7 @@ def text(frame: pd.DataFrame, *, rows: int | None = None) -> str:
     lines = [line.rstrip() for line in map("  ".join, zip(*columns, strict=True))]
     if lines and not any(units.get(name) for name in frame):
         del lines[1]
-    left_out = len(frame) - len(shown)
+    left_out = (len(frame) if of is None else of) - len(shown)
     return "\n".join([*lines, f"… and {left_out:,} more rows"] if left_out else lines)
 
 

@@ -39,6 +39,22 @@ def lazy_run(plan: CountPlan, *, split_every: int | None = None) -> Lazy:
     return Lazy(graph.finished(), key)
 
 
+def lazy_edges(plan: CountPlan) -> Lazy:
+    """Return the collection of (bin edges, passes over the rows that they took)."""
+    graph = Graph()
+    pieces, below = _pieces(plan, graph)
+    steps = _edge_steps(plan, graph, pieces, below, None) or [
+        graph.one(f"infolake-pass-0-{plan.token}", _same, plan.first_pass)
+    ]
+    references = List(*map(TaskRef, steps))
+    key = graph.one(f"infolake-edges-{plan.token}", _edges_of, references, below=set(map(_layer, steps)))
+    return Lazy(graph.finished(), key)
+
+
+def _edges_of(steps: Sequence[QuantilePass]) -> tuple[QuantilePass, int]:
+    return steps[-1], sum(bool(s.open) for s in steps[:-1])
+
+
 def _with_reads(
     counts: JointCounts, steps: Sequence[QuantilePass], limits: int
 ) -> tuple[JointCounts, dict[str, int]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from infolake.reduction.planning import CountPlan
 
 MOST_COLUMNS = 60
+MOST_GROUPS = 12
 
 
 def size(n: float) -> str:
@@ -56,7 +57,7 @@ def facts(plan: CountPlan) -> list[tuple[str, str]]:
 
 
 def in_shards(plan: CountPlan) -> list[tuple[str, str]]:
-    """Return how il.score and il.associations count the groups that are too large to be held."""
+    """Return how scores and associations of groups that are too large to be held are counted."""
     from infolake.reduction.planning import SHARD_ABOVE
     from infolake.reduction.sharded import planned_shape
 
@@ -66,13 +67,26 @@ def in_shards(plan: CountPlan) -> list[tuple[str, str]]:
     found = planned_shape(plan)
     where = f"spilled to disk, up to {size(found.spill_bytes)}" if found.spill_bytes else "in memory"
     how = f"{1 << found.shard_bits} shards, {found.chunk_rows:,} rows sorted at a time, {where}"
-    return [("in shards", f"{n:,} of more than {SHARD_ABOVE:,} cells (estimated), a scan each: {how}")]
+    large = [plan.request.group_names(g) for g in np.flatnonzero(plan.large)[:MOST_GROUPS].tolist()]
+    named = [" x ".join(printable(c, 40) for c in names) for names in large]
+    more = [f"and {n - len(named):,} more"] if n > len(named) else []
+    scans = shard_scans(plan)
+    count = "a scan each" if scans == n else f"{scans:,} scan{'s' * (scans != 1)}, one after another"
+    return [
+        ("in shards", f"{n:,} of more than {SHARD_ABOVE:,} cells (estimated), {count}: {how}"),
+        ("", ", ".join(named + more)),
+    ]
+
+
+def shard_scans(plan: CountPlan) -> int:
+    """Return how often rows are read to count in shards; where a sample misleads, once more."""
+    return int(plan.large.sum()) if plan.shard_scans is None else plan.shard_scans
 
 
 def passes(plan: CountPlan) -> str:
     """Return how often the rows are read."""
     n_open, n_blocks = len(plan.first_pass.open), len(plan.held.blocks)
-    scans = int(plan.large.sum()) + (0 if plan.large.all() and len(plan.large) else n_blocks)
+    scans = shard_scans(plan) + (0 if plan.large.all() and len(plan.large) else n_blocks)
     count = f"{scans:,} to count"
     if n_blocks > 1:
         count += ": il.score takes the pairs in blocks that fit the memory limit"
@@ -143,7 +157,7 @@ def columns(plan: CountPlan) -> list[tuple[str, str, str, str]]:
 
 def as_text(plan: CountPlan) -> str:
     """Return the plan as aligned text."""
-    lines = [f"{name + ':':<14}{words}" for name, words in facts(plan)]
+    lines = [f"{name + ':' if name else '':<14}{words}" for name, words in facts(plan)]
     rows = columns(plan)
     table = [("column", "type", "levels", "treatment"), *rows[:MOST_COLUMNS]]
     widths = [max(len(r[i]) for r in table) for i in range(4)]

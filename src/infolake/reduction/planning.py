@@ -79,6 +79,8 @@ class CountPlan:
         Columns that keep at most so many levels, unless bins leave them none to drop.
     in_blocks : bool
         Whether the groups may be counted in several scans.
+    shard_scans : int or None
+        Scans in shards, where several questions are asked of large groups; None for one of each group.
     """
 
     request: Request
@@ -91,6 +93,7 @@ class CountPlan:
     levels: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     in_blocks: bool = False
+    shard_scans: int | None = None
 
     @cached_property
     def token(self) -> str:
@@ -155,6 +158,27 @@ class CountPlan:
         index = np.atleast_2d(self.request.groups.index[chosen])
         listed = [tuple(c for c in row if c < n) for row in index.tolist()]
         return replace(self, request=replace(self.request, groups=Groups(n, "listed", given=tuple(listed))))
+
+    @property
+    def narrow(self) -> CountPlan:
+        """The plan without the columns that none of its groups holds; the same rows are counted."""
+        used = np.unique(self.request.groups.index)
+        used = used[used < len(self.request.columns)].tolist()
+        place = {number: i for i, number in enumerate(used)}
+        rows = self.request.groups.index.tolist()
+        listed = tuple(tuple(place[c] for c in row if c in place) for row in rows)
+        request = self.request
+        columns, types, edges = (
+            tuple(found[c] for c in used) for found in (request.columns, request.types, request.edges)
+        )
+        groups = Groups(len(used), "listed", given=listed)
+        return replace(
+            self, request=replace(request, columns=columns, types=types, edges=edges, groups=groups)
+        )
+
+    def with_edges(self, found: QuantilePass) -> CountPlan:
+        """Return the plan with the bin edges that its passes found."""
+        return replace(self, request=self.request.with_edges(found.edges), first_pass=found)
 
     def of_columns(self, columns: Sequence[str]) -> CountPlan:
         """Return the plan that counts some columns alone; the same rows are read."""

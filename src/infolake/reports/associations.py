@@ -8,10 +8,9 @@ import numpy as np
 
 from infolake.reports import charts, columns, meanings
 from infolake.reports.drilldowns import Drilldowns, label
-from infolake.reports.saved import Association
+from infolake.reports.saved import FIRST, LAST, Association, full_name
 from infolake.reports.text import number, visible, with_unit
 
-FIRST, LAST = 1500, 500
 MAX_BARS = 12
 COUNTS = ("count", "count_x", "count_y")
 
@@ -34,11 +33,11 @@ def view(association: Association, drilldowns: Drilldowns, key: str) -> dict[str
         "name": visible(association.name),
         "x": visible(association.x),
         "y": visible(association.y),
-        "cells": number(len(association)),
+        "cells": number(association.total),
         "facts": [(k.replace("_", " "), visible(v)) for k, v in association.facts.items() if v is not None],
         "drill": drill if isinstance(drill, int) else -1,
         "why": drill if isinstance(drill, str) else "",
-        "table": {"columns": _columns(association, kept), "total": len(association), "shown": len(kept)},
+        "table": {"columns": _columns(association, kept), "total": association.total, "shown": len(kept)},
         **_extremes(association, key),
     }
 
@@ -78,7 +77,7 @@ def _heading(association: Association, name: str) -> tuple[str, str]:
 def _extremes(association: Association, key: str) -> dict[str, Any]:
     """Return the bars of the strongest attractions and repulsions, where a measure tells them apart."""
     measure = next((m for m in sorted(association.measures, key=_rank) if meanings.signed(m)), None)
-    if measure is None:
+    if measure is None or not _has_extremes(association, measure):
         return {}
     values = columns.finite(association.columns[measure])
     order = np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
@@ -90,6 +89,12 @@ def _extremes(association: Association, key: str) -> dict[str, Any]:
     if not len(rows):
         return said
     return said | {"bars": charts.item(_bars(association, rows, values[rows]), f"{key}-bars")}
+
+
+def _has_extremes(association: Association, measure: str) -> bool:
+    """Whether the cells that are held hold the extremes: all cells, or the ends of a list in their order."""
+    by = association.facts.get("sort_by") or association.measures[0]
+    return len(association) == association.total or full_name(by) == measure
 
 
 def _rank(measure: str) -> bool:

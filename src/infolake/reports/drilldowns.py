@@ -7,7 +7,7 @@ column, so that every margin of the page is the margin of the whole table.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from infolake.tables import ContingencyTable
 MAX_LEVELS = 30
 MAX_TABLES = 60
 MAX_BYTES = 3_000_000
+IN_SHARDS = "it is too large to be kept: it was counted in shards, for its scores and listed cells only"
 
 
 class Counts(Protocol):
@@ -39,6 +40,8 @@ class Drilldowns:
 
     Attributes
     ----------
+    in_shards : sequence of groups of columns
+        Groups that were counted in shards: their tables are not kept.
     tables : list of dict
         What the page embeds.
     spent : int
@@ -47,6 +50,7 @@ class Drilldowns:
 
     counts: Counts | None
     why_none: str = ""
+    in_shards: Sequence[Sequence[str]] = ()
     tables: list[dict[str, Any]] = field(default_factory=list)
     spent: int = 0
     _known: dict[tuple[str, str, str], int | str] = field(default_factory=dict)
@@ -65,7 +69,7 @@ class Drilldowns:
 
     def _build(self, x: str, y: str, missing: str) -> int | str:
         if self.counts is None:
-            return self.why_none
+            return IN_SHARDS if self._is_large(x, y) else self.why_none
         if self.spent >= MAX_BYTES:
             return (
                 f"the tables above this pair fill the {MAX_BYTES / 1e6:.0f} MB kept for tables in this page"
@@ -73,6 +77,8 @@ class Drilldowns:
         try:
             table = embedded(self.counts.table(x, y, missing="level" if missing == "level" else "pairwise"))
         except InfolakeError as error:
+            if self._is_large(x, y):
+                return IN_SHARDS
             return f"the saved counts give no table for this pair: {visible(error.what, 160)}"
         size = len(json.dumps(table))
         if self.spent + size > MAX_BYTES:
@@ -80,6 +86,9 @@ class Drilldowns:
         self.spent += size
         self.tables.append({"x": visible(x), "y": visible(y), **table})
         return len(self.tables) - 1
+
+    def _is_large(self, x: str, y: str) -> bool:
+        return any({x, y} <= {*group} for group in self.in_shards)
 
 
 def embedded(table: ContingencyTable, limit: int = MAX_LEVELS) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from infolake.reports.text import data_size, duration, number, plain, visible
 
 MAX_INPUTS = 50
 MAX_EDGES = 64
+MAX_GROUPS = 50
 REASONS = {
     "filtered": "left out by the job's filters",
     "listwise": "left out because a counted column is missing",
@@ -111,9 +112,17 @@ def groups(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         ("This run", _run_facts(facts)),
         ("Passes over the data", reads),
+        *([("Counted in shards", _in_shards(run))] if run.in_shards else []),
         ("Time taken", timings),
         ("Versions", plain(facts.get("versions") or {})),
     ]
+
+
+def _in_shards(run: Run) -> list[tuple[str, str]]:
+    """Return the groups whose tables are not kept, at most ``MAX_GROUPS`` of them."""
+    shown = [(" × ".join(visible(c) for c in group), "no table kept") for group in run.in_shards[:MAX_GROUPS]]
+    more = len(run.in_shards) - len(shown)
+    return [*shown, ("more", number(more))] if more > 0 else shown
 
 
 def _reading(name: str) -> str:
@@ -121,6 +130,7 @@ def _reading(name: str) -> str:
         "count": "to count rows",
         "bins": "to find bin edges",
         "levels": "to find the most frequent levels",
+        "shards": "to count large tables in shards",
     }
     return words.get(name, visible(name))
 

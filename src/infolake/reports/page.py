@@ -62,7 +62,7 @@ def render(run_folder: str | Path, *, load: Load | None = None) -> str:
         raise NoInputError("no such folder", where=str(folder), expected="the output folder of a run")
     template = _template()
     run = read_run(folder)
-    return template.render(**_content(run, _drilldowns(folder, load or _load)))
+    return template.render(**_content(run, _drilldowns(run, load or _load)))
 
 
 def write(run_folder: str | Path, output: str | Path | None = None, *, load: Load | None = None) -> Path:
@@ -125,12 +125,12 @@ def _load(path: Path) -> Any:
     return load(path)
 
 
-def _drilldowns(folder: Path, load: Load) -> Drilldowns:
-    path = folder / "counts"
+def _drilldowns(run: Run, load: Load) -> Drilldowns:
+    path = run.folder / "counts"
     if not path.exists():
-        return Drilldowns(None, "the run saved no counts")
+        return Drilldowns(None, "the run saved no counts", run.in_shards)
     try:
-        return Drilldowns(load(path))
+        return Drilldowns(load(path), in_shards=run.in_shards)
     except InfolakeError as error:
         return Drilldowns(None, f"the saved counts cannot be read: {visible(error.what, 160)}")
 

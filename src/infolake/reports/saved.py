@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ FACTS = ("question", "x", "y", "n", "n_missing", "n_effective", "p_value", "p_co
 OPTIONAL = ("n_effective", "p_value", "p_corrected")
 ENDS = ("_low", "_high", "_se")
 METADATA = b"infolake"
+FIRST, LAST = 1500, 500  # cells of a long list that a page shows
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Association:
-    """One entry of a job's ``associations``: cells of a table of two columns and their measures."""
+    """One entry of a job's ``associations``: cells of a table of two columns and their measures.
+
+    Of a pair that was counted in shards the first and the last cells are held only, ``n_cells`` of them being
+    saved.
+    """
 
     name: str
     x: str
@@ -73,9 +78,15 @@ class Association:
     units: Mapping[str, str]
     missing: str = "pairwise"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    n_cells: int | None = None
 
     def __len__(self) -> int:
         return len(self.levels[0])
+
+    @property
+    def total(self) -> int:
+        """How many cells were saved; more than are held, where only the first and the last are."""
+        return len(self) if self.n_cells is None else self.n_cells
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,11 @@ class Run:
     facts: Mapping[str, Any]
     questions: tuple[Question, ...]
     associations: tuple[Association, ...]
+
+    @property
+    def in_shards(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of columns that were counted in shards."""
+        return _shards(self.facts)
 
 
 def read_run(folder: Path) -> Run:
@@ -107,9 +123,14 @@ def read_run(folder: Path) -> Run:
     facts = _facts(folder / "run.json")
     metadata, questions = _questions(folder / "scores.parquet")
     paths = sorted((folder / "associations").glob("*.parquet"))
-    associations = sorted(map(_association, paths), key=_in_job_order(facts))
+    large = {frozenset(group) for group in _shards(facts)}
+    associations = sorted((_association(p, large) for p in paths), key=_in_job_order(facts))
     title = str(facts.get("title") or metadata.get("title") or facts.get("name") or folder.name)
     return Run(folder, title, facts, questions, tuple(associations))
+
+
+def _shards(facts: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(map(str, group)) for group in facts.get("in_shards") or ())
 
 
 def _in_job_order(facts: Mapping[str, Any]) -> Callable[[Association], int]:
@@ -130,18 +151,32 @@ def _facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+def _read(path: Path, large: Collection[frozenset[str]] = ()) -> tuple[pa.Table, dict[str, Any], int]:
+    """Return a table, of a large pair only its ends, what is told of it, and how many rows it has."""
     try:
-        table = pq.ParquetFile(path).read()
-        return table, json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+        with pq.ParquetFile(path) as file:
+            told = json.loads((file.schema_arrow.metadata or {}).get(METADATA, b"{}"))
+            is_large = frozenset((told.get("x"), told.get("y"))) in large
+            return (_ends(file) if is_large else file.read()), told, file.metadata.num_rows
     except (pa.ArrowInvalid, ValueError, OSError) as error:
         raise CorruptFileError("a saved result cannot be read", where=str(path), found=str(error)) from error
+
+
+def _ends(file: pq.ParquetFile) -> pa.Table:
+    """Return the first and the last rows; no more than a row group is held."""
+    if file.metadata.num_rows <= FIRST + LAST:
+        return file.read()
+    last = file.num_row_groups - 1
+    sizes = [file.metadata.row_group(g).num_rows for g in (0, last)]
+    head = next(file.iter_batches(FIRST, row_groups=[0]))
+    tail = file.read_row_group(last).slice(max(sizes[1] - LAST, FIRST if last == 0 else 0))
+    return pa.concat_tables([pa.Table.from_batches([head]), tail])
 
 
 def _questions(path: Path) -> tuple[dict[str, Any], tuple[Question, ...]]:
     if not path.is_file():
         return {}, ()
-    table, metadata = _read(path)
+    table, metadata, _ = _read(path)
     arrays = {name: _array(table, name) for name in table.column_names}
     entries = metadata.get("questions") or {}
     names = dict.fromkeys([*arrays["question"], *entries])
@@ -190,7 +225,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _measures(asked: Any, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Full names of the measures asked for that the file holds; without a list, those with a number."""
-    full = [_full_name(str(name)) for name in asked]
+    full = [full_name(str(name)) for name in asked]
     found = tuple(dict.fromkeys(name for name in full if name in columns))
     if found:
         return found
@@ -199,15 +234,16 @@ def _measures(asked: Any, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     )
 
 
-def _full_name(name: str) -> str:
+def full_name(name: str) -> str:
+    """Return the full name of a measure, or the name itself where no measure bears it."""
     try:
         return str(catalogue.get(name).name)
     except UnknownMeasureError:
         return name
 
 
-def _association(path: Path) -> Association:
-    table, metadata = _read(path)
+def _association(path: Path, large: Collection[frozenset[str]]) -> Association:
+    table, metadata, n_cells = _read(path, large)
     fields = metadata.get("columns") or {}
     x_field, y_field = (fields.get(axis) or table.column_names[i] for i, axis in enumerate("xy"))
     numbers = [name for name in table.column_names if name not in {x_field, y_field}]
@@ -223,4 +259,5 @@ def _association(path: Path) -> Association:
         units=metadata.get("units") or {},
         missing=str(metadata.get("missing") or "pairwise"),
         facts={key: metadata.get(key) for key in ("min_count", "top", "sort_by")},
+        n_cells=n_cells,
     )

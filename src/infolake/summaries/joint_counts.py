@@ -33,7 +33,7 @@ from infolake.summaries.cells import (
 )
 from infolake.summaries.exact import BASE_BITS
 from infolake.summaries.ledger import Ledger
-from infolake.summaries.request import Request
+from infolake.summaries.request import NOT_KEPT, Request
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -312,7 +312,7 @@ class JointCounts:
                 f"the columns {names} were not counted together",
                 expected="distinct columns of one counted group",
                 found=f"{len(index)} groups such as {self.groups[:3]}" if len(index) else "no groups",
-                next="count again with groups=[(...)] that holds them",
+                next=f"count again with groups=[(...)] that holds them; {NOT_KEPT}",
             )
         lengths = (index[found] < len(self.columns)).sum(axis=1)
         return int(found[np.argmin(lengths)])

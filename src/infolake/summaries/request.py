@@ -17,6 +17,7 @@ from infolake.errors import UnknownColumnError, nearest
 from infolake.packing import Groups
 
 MISSING = ("pairwise", "listwise", "error")
+NOT_KEPT = "of a run, run.json lists under in_shards what was too large to be kept"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Request:
         """Return the position of a column; UnknownColumnError with the nearest name."""
         found = _numbers(self.columns).get(column) if isinstance(column, str) else None
         if found is None:
-            raise UnknownColumnError(f"no counted column {column!r}: {nearest(str(column), self.columns)}")
+            hint = nearest(str(column), self.columns)
+            raise UnknownColumnError(f"no counted column {column!r}: {hint}", next=NOT_KEPT)
         return found
 
     def group_names(self, group: int) -> tuple[str, ...]:

@@ -138,7 +138,8 @@ def load(path: str | os.PathLike[str]) -> JointCounts:
     if (folder / "counts" / "counts.json").is_file():
         folder = folder / "counts"
     if not (folder / "counts.json").is_file():
-        raise NoInputError("no counts to load", where=str(folder), expected="a folder with counts.json")
+        expected = "a folder with counts.json (a run whose groups were all counted in shards keeps none)"
+        raise NoInputError("no counts to load", where=str(folder), expected=expected)
     try:
         return _read(folder)
     except (
