@@ -421,7 +421,10 @@ def _progress(session: Session) -> Iterator[Callable[[int, int], None] | None]:
 @computing
 @click.pass_obj
 def run_command(session: Session, /, job: Path, output: Path | None) -> None:
-    """Run a job file: count once, answer every question, write files and a report."""
+    """Run a job file: count once, answer every question, write files and a report.
+
+    Tables too large to be held are counted in shards, in scans of their own: see infolake plan.
+    """
     from infolake.jobs import run
 
     with _computing(session):

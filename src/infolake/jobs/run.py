@@ -94,6 +94,9 @@ class Finished:
 def run(path: str | Path, output: str | Path | None = None, *, say: Say = lambda _: None) -> Finished:
     """Run a job file: count once, answer every question, publish all files or none.
 
+    Groups of too many cells to be held (:attr:`CountPlan.large`) are counted in shards, in scans of their
+    own; their scores and cells are saved, their tables are not.
+
     Parameters
     ----------
     path : str or Path
@@ -149,9 +152,10 @@ def _run(job_file: JobFile, folder: Path, record: Record, say: Say) -> Finished:
         with record.timed("write"):
             _write(stage, job, counts, scores, associations)
         _write_report(stage, record)
-    heads = {name: listing.head for name, listing in listings.items()}
+    shown = associations | {name: listing.head for name, listing in listings.items()}
+    shown = {entry.name: shown[entry.name] for entry in job.associations}
     n_rows = {name: listing.n_rows for name, listing in listings.items()}
-    return Finished(folder, job, scores, associations | heads, scans.ledger, n_rows)
+    return Finished(folder, job, scores, shown, scans.ledger, n_rows)
 
 
 def plan(job_file: JobFile) -> CountPlan:

@@ -130,7 +130,7 @@ def _reading(name: str) -> str:
         "count": "to count rows",
         "bins": "to find bin edges",
         "levels": "to find the most frequent levels",
-        "shards": "to count large tables in shards",
+        "shards": "to count in shards",
     }
     return words.get(name, visible(name))
 
