@@ -203,8 +203,21 @@ def _listing(data: Any, asked: Asked, missing: str, options: dict[str, Any]) -> 
     plan = planning.plan_count(
         data, planning.Asked([asked.pair], missing=counting, **options), in_blocks=True
     )
+    if plan.frame is not None and plan.separable:
+        return _of_frame(plan, asked, missing)
     check_listed(plan, asked)
     return listed(plan, asked, missing)
+
+
+def _of_frame(plan: CountPlan, asked: Asked, missing: str) -> Listing | LargeListing:
+    """List the cells that one scan of a Dask frame counts, or, where there are too many, another one."""
+    from infolake.analyses.counts import held_or_large
+
+    counts, large = held_or_large(plan)
+    if counts is not None:
+        return Listing.of(counts, asked, missing)
+    check_listed(large[0], asked)
+    return listed(large[0], asked, missing)
 
 
 def check_listed(plan: CountPlan, asked: Asked) -> None:

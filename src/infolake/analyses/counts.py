@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from infolake.reduction import cluster
-from infolake.reduction.counting import lazy_counts
+from infolake.reduction import cluster, planning, sharded
+from infolake.reduction.counting import lazy_counts, lazy_partial
 from infolake.reduction.planning import Asked, CountPlan, plan_count
 from infolake.summaries.joint_counts import JointCounts
 
 if TYPE_CHECKING:
     from infolake.reduction.graph import LazyCounts
+    from infolake.summaries.partial import Partial
 
 
 def count(
@@ -85,6 +86,26 @@ def count(
     """
     plan = plan_count(data, Asked(groups, columns, target, filters, bins, missing, weights, max_levels, rest))
     return computed(plan) if compute else lazy_counts(plan)
+
+
+def held_or_large(plan: CountPlan) -> tuple[JointCounts | None, list[CountPlan]]:
+    """Count a Dask frame, of whose levels nothing is known before: in one scan, as long as tables stay small.
+
+    Returns
+    -------
+    counts : JointCounts or None
+        Of the groups of few cells; None where there is none.
+    large : list of CountPlan
+        One for each other group, which the scan gave up: rows and bin edges are known now.
+    """
+    found: Partial = cluster.compute(lazy_partial(plan, planning.SHARD_ABOVE))
+    if not found.dropped:
+        return found.counts, []
+    settled = sharded.found_large(plan, found.counts)
+    numbers = [settled.request.group_numbers(g) for g in range(len(settled.request.groups))]
+    large = [g for g, members in enumerate(numbers) if members in found.dropped]
+    counts = found.counts if len(found.counts.request.groups) else None
+    return counts, [settled.of_groups(g) for g in large]
 
 
 def computed(plan: CountPlan) -> JointCounts:

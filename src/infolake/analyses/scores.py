@@ -24,6 +24,8 @@ from infolake.tables import Strata, TableBatch, grouped_sum
 if TYPE_CHECKING:
     import pandas as pd
 
+    from infolake.reduction.planning import CountPlan
+
 MEASURES = ("mutual_information", "normalized_mutual_information", "adjusted_mutual_information")
 MISSING = ("pairwise", "level", "listwise", "error")
 THIN = 5
@@ -286,6 +288,9 @@ def _counted(  # noqa: PLR0917
     counting = "pairwise" if missing == "level" else missing
     scope = (None, None) if conditions else (columns, target)
     plan = plan_count(data, Asked(groups, *scope, missing=counting, **details), in_blocks=True)
+    if plan.frame is not None and plan.separable:
+        yield from _of_frame(plan, columns, target, missing, whole=whole)
+        return
     held = ~plan.large
     for group in np.flatnonzero(plan.large).tolist():
         names = _turned(plan.request.group_names(group), target)
@@ -293,6 +298,24 @@ def _counted(  # noqa: PLR0917
     if held.any() or not len(held):
         for part in parts(plan if held.all() else plan.of_groups(held)):
             yield computed(part), columns if conditions or part is plan else None
+
+
+def _of_frame(
+    plan: CountPlan, columns: Sequence[str] | None, target: str | None, missing: str, *, whole: bool
+) -> Iterator[tuple[JointCounts | LargePair, Sequence[str] | None]]:
+    """Yield what one scan of a Dask frame counts, after the pairs that it finds to be too large."""
+    from infolake.analyses.counts import computed, held_or_large
+    from infolake.reduction.planning import check_size
+
+    counts, large = held_or_large(plan)
+    for part in large:
+        names = _turned(part.request.group_names(0), target)
+        found = large_pair(part, names, level=missing == "level", whole=whole)
+        if found is None:
+            check_size(part)
+        yield found or computed(part), None
+    if counts is not None:
+        yield counts, None if large else columns
 
 
 def _check_support(estimate: estimators.EntropyEstimator, found: LargePair) -> None:

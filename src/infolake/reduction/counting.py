@@ -9,11 +9,12 @@ from dask.task_spec import List, TaskRef
 
 from infolake.errors import ChangedInputError, UsageError
 from infolake.reduction.graph import Graph, Key, Lazy, LazyCounts
-from infolake.reduction.leaf import bins_leaf, count_leaf, levels_leaf
+from infolake.reduction.leaf import bins_leaf, count_leaf, levels_leaf, partial_leaf
 from infolake.reduction.planning import CountPlan
 from infolake.summaries import joint_counts, keeping, quantiles
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.ledger import Ledger
+from infolake.summaries.partial import Partial, add_partial
 from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
 from infolake.summaries.request import Request
 
@@ -39,10 +40,27 @@ def lazy_run(plan: CountPlan, *, split_every: int | None = None) -> Lazy:
     return Lazy(graph.finished(), key)
 
 
+def lazy_partial(plan: CountPlan, limit: int, *, split_every: int | None = None) -> Lazy:
+    """Return the collection of the counts of groups of at most ``limit`` cells; the others are named."""
+    graph = Graph()
+    request, pieces, below, _ = settled(plan, graph, split_every)
+    name = f"infolake-partial-{limit}-{plan.token}"
+    given = [(request, plan.selection, limit, piece) for piece in pieces]
+    leaves = graph.leaves(name, partial_leaf, given, below)
+    total = graph.tree(f"infolake-add-{name}", add_partial, leaves, name, split_every)
+    key = graph.one(f"infolake-check-{name}", _checked_partial, TaskRef(total), below={_layer(total)})
+    return Lazy(graph.finished(), key)
+
+
+def _checked_partial(found: Partial) -> Partial:
+    _checked(found.counts, None)
+    return found
+
+
 def lazy_edges(plan: CountPlan) -> Lazy:
     """Return the collection of (bin edges, passes over the rows that they took)."""
     graph = Graph()
-    pieces, below = _pieces(plan, graph)
+    pieces, below = pieces_of(plan, graph)
     steps = _edge_steps(plan, graph, pieces, below, None) or [
         graph.one(f"infolake-pass-0-{plan.token}", _same, plan.first_pass)
     ]
@@ -87,7 +105,7 @@ def settled(
     plan: CountPlan, graph: Graph, split_every: int | None = None
 ) -> tuple[Any, list[Any], set[str], list[Key]]:
     """Add the passes that settle the request; return it, what leaves read, their layers, and the passes."""
-    pieces, below = _pieces(plan, graph)
+    pieces, below = pieces_of(plan, graph)
     steps = _edge_steps(plan, graph, pieces, below, split_every)
     request: Any = plan.request
     if steps:
@@ -101,7 +119,7 @@ def settled(
     return request, pieces, below, steps
 
 
-def _pieces(plan: CountPlan, graph: Graph) -> tuple[list[Any], set[str]]:
+def pieces_of(plan: CountPlan, graph: Graph) -> tuple[list[Any], set[str]]:
     """Return what each leaf reads: partitions, or references to the partitions of a Dask frame."""
     if plan.frame is None:
         return [list(leaf) for leaf in plan.leaves], set()

@@ -26,12 +26,15 @@ class FrameInput:
     graph : HighLevelGraph
     keys : tuple
         One key per partition.
+    n_rows : int or None
+        Rows, once a scan has told.
     """
 
     name: str
     schema: dict[str, pa.DataType]
     graph: HighLevelGraph
     keys: tuple[Any, ...]
+    n_rows: int | None = None
 
 
 def is_frame(data: object) -> bool:

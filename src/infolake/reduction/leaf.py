@@ -18,6 +18,7 @@ from infolake.summaries.counting import LeafCounter
 from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.key_counting import PassCounter
 from infolake.summaries.ledger import Ledger
+from infolake.summaries.partial import Partial
 from infolake.summaries.quantiles import QuantileHistogram, QuantilePass
 from infolake.summaries.request import Request
 
@@ -129,6 +130,11 @@ def count_leaf(request: Request, selection: Selection, pieces: Sequence[Any]) ->
     found = counter.result(ledger)
     found.check(where_of(pieces))
     return found
+
+
+def partial_leaf(request: Request, selection: Selection, limit: int, pieces: Sequence[Any]) -> Partial:
+    """Count the rows of some partitions, but for groups of more than ``limit`` cells."""
+    return Partial.of(count_leaf(request, selection, pieces), limit)
 
 
 def levels_leaf(

@@ -81,6 +81,8 @@ class CountPlan:
         Whether the groups may be counted in several scans.
     shard_scans : int or None
         Scans in shards, where several questions are asked of large groups; None for one of each group.
+    found_large : bool
+        Whether a scan has found all groups of a Dask frame to be large: nothing tells before.
     """
 
     request: Request
@@ -94,6 +96,7 @@ class CountPlan:
     limits: dict[str, int] = field(default_factory=dict)
     in_blocks: bool = False
     shard_scans: int | None = None
+    found_large: bool = False
 
     @cached_property
     def token(self) -> str:
@@ -110,7 +113,9 @@ class CountPlan:
 
     @property
     def source_rows(self) -> int | None:
-        """Rows by the footers, None where only reading tells."""
+        """Rows by the footers, or of a scan of a Dask frame; None where only reading tells."""
+        if self.frame is not None:
+            return self.frame.n_rows
         return self.source.n_rows if self.source else None
 
     @property
@@ -136,12 +141,18 @@ class CountPlan:
         names = [self.request.group_names(g) for g in range(len(self.request.groups))] if bounds[2:] else []
         return tuple(names[a:b] for a, b in pairwise(bounds)) if bounds[2:] else ([],)
 
+    @property
+    def separable(self) -> bool:
+        """Whether groups may be counted in shards, those that are large."""
+        return self.in_blocks and not self.limits and self.request.weights is None
+
     @cached_property
     def large(self) -> np.ndarray[Any, Any]:
         """Which groups have so many cells, by estimate, that they are counted in shards; bool, (groups,)."""
         none = np.zeros(len(self.request.groups), np.bool_)
-        apart = self.source is not None and not self.limits and self.request.weights is None
-        if not (self.in_blocks and apart):
+        if self.found_large:
+            return ~none
+        if self.source is None or not self.separable:
             return none
         several = (self.request.groups.index < len(self.request.columns)).sum(axis=1) > 1
         found: np.ndarray[Any, Any] = several & (estimated_cells(self) > SHARD_ABOVE)
@@ -455,7 +466,7 @@ def _estimate(source: Source, request: Request, rules: Mapping[str, BinRule]) ->
         return {}
     sample = source.sample(request.columns)
     keys = _folder_keys(source)
-    return {c: keys.get(c) or _levels(sample[c], n_rows, rules.get(c)) for c in request.columns}
+    return {c: keys.get(c) or estimated_levels(sample[c], n_rows, rules.get(c)) for c in request.columns}
 
 
 def _folder_keys(source: Source) -> dict[str, int]:
@@ -467,7 +478,8 @@ def _folder_keys(source: Source) -> dict[str, int]:
     return {name: len(values) for name, values in found.items()}
 
 
-def _levels(column: pa.ChunkedArray, n_rows: int, rule: BinRule | None) -> int:
+def estimated_levels(column: pa.ChunkedArray, n_rows: int, rule: BinRule | None) -> int:
+    """Return about how many levels a column of ``n_rows`` rows has, from a sample of it."""
     distinct = len(pc.unique(column))
     if rule is not None and rule.method not in ("exact", "auto"):
         return rule.bins + 1

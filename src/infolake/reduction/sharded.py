@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import dask
 import numpy as np
 import psutil
+import pyarrow as pa
 from dask.task_spec import List, Task, TaskRef
 
 from infolake.encoding.key_codes import (
@@ -30,11 +31,12 @@ from infolake.encoding.key_codes import (
 from infolake.errors import ChangedInputError, LedgerError
 from infolake.reduction import cluster, config, counting
 from infolake.reduction.graph import Graph, Key, Lazy, token
-from infolake.reduction.leaf import Selection, counted, where_of
-from infolake.reduction.planning import CountPlan, check_size, memory_limit
+from infolake.reduction.leaf import Selection, counted, frame_table, where_of
+from infolake.reduction.planning import CountPlan, check_size, estimated_levels, memory_limit
 from infolake.reduction.spilling import Spill, spill_folder
 from infolake.sources import Partition
 from infolake.summaries.frequencies import Frequencies
+from infolake.summaries.joint_counts import JointCounts
 from infolake.summaries.request import Request
 from infolake.summaries.sharded import (
     Block,
@@ -59,6 +61,7 @@ LEAST_CHUNK = 1 << 18
 RANKED = 1 << 24  # codes of a column whose levels are yet to be counted
 TABLE_CODES = 1 << 23
 ATTEMPTS = 3
+SAMPLE_ROWS = 1 << 16
 EVERY_TABLES = 4
 
 
@@ -180,8 +183,7 @@ def key_codes(plan: CountPlan, columns: Sequence[str]) -> tuple[AnyCode, ...]:
 
 def guesses(plan: CountPlan, columns: Sequence[str]) -> dict[str, AnyCode | None]:
     """Return what a sample tells of how the values of columns become keys; None where it does not."""
-    assert plan.source is not None
-    sample = plan.source.sample(columns)
+    sample = sampled(plan, columns)
     kinds = dict(zip(plan.request.columns, plan.request.types, strict=True))
     return {c: _guess(plan, c, sample[c], kinds[c]) for c in columns}
 
@@ -191,6 +193,37 @@ def _known(plan: CountPlan, codes: Mapping[str, AnyCode | None]) -> tuple[AnyCod
     unknown = [c for c, code in codes.items() if code is None]
     found = ranks(plan, unknown) if unknown else {}
     return tuple(code or found[c] for c, code in codes.items())
+
+
+def found_large(plan: CountPlan, found: JointCounts) -> CountPlan:
+    """Return the plan of a Dask frame after a scan that gave up groups as too large.
+
+    Rows and bin edges are known now; the head of the first partition tells about how many levels there are.
+    """
+    assert plan.frame is not None
+    n_rows = found.ledger.rows_read
+    frame = replace(plan.frame, n_rows=n_rows)
+    request = plan.request.with_edges(dict(zip(found.request.columns, found.request.edges, strict=True)))
+    plan = replace(plan, request=request, first_pass=replace(plan.first_pass, columns=()))
+    sample = sampled(plan, request.columns)
+    levels = {c: estimated_levels(sample[c], n_rows, plan.rules.get(c)) for c in request.columns}
+    return replace(plan, frame=frame, levels=levels, found_large=True)
+
+
+def sampled(plan: CountPlan, columns: Sequence[str]) -> pa.Table:
+    """Return a bounded sample of some columns: of a Dask frame, the head of its first partition."""
+    if plan.source is not None:
+        return plan.source.sample(columns)
+    graph = Graph()
+    (piece, *_), below = counting.pieces_of(plan, graph)
+    name = f"infolake-sample-{token(plan.token, *columns)}"
+    key = graph.one(name, _head, piece, dict(plan.selection.types), list(columns), below=below)
+    found: pa.Table = cluster.compute(Lazy(graph.finished(), key))
+    return found
+
+
+def _head(pieces: Sequence[Any], types: dict[str, str], columns: list[str]) -> pa.Table:
+    return frame_table(pieces[0].head(SAMPLE_ROWS), types, columns)
 
 
 def _guess(plan: CountPlan, column: str, sample: Any, kind: Any) -> AnyCode | None:

@@ -130,7 +130,11 @@ class Request:
 
     def group_names(self, group: int) -> tuple[str, ...]:
         """Return the names of the columns of a group."""
-        return tuple(self.columns[c] for c in self.groups.index[group].tolist() if c < len(self.columns))
+        return tuple(self.columns[c] for c in self.group_numbers(group))
+
+    def group_numbers(self, group: int) -> tuple[int, ...]:
+        """Return the numbers of the columns of a group."""
+        return tuple(c for c in self.groups.index[group].tolist() if c < len(self.columns))
 
 
 def _number(kind: pa.DataType) -> pa.DataType:
