@@ -50,7 +50,7 @@ def associations(
     Parameters
     ----------
     data : JointCounts, or anything that ``il.count`` takes
-        Joint counts are not counted again.
+        Joint counts are not counted again. Very many cells are counted in shards, as in ``il.score``.
     x, y : str
         Two columns.
     measures : list of str

@@ -61,7 +61,9 @@ def score(
     Parameters
     ----------
     data : JointCounts, or anything that ``il.count`` takes
-        Joint counts are not counted again.
+        Joint counts are not counted again. A pair of very many cells (about 4 million) is counted in shards,
+        in a scan of its own, so that its table need not fit in memory; not where rows carry weights, nor
+        with ``max_levels``. Of a Dask DataFrame only a scan tells which pairs those are.
     columns : list of str, optional
         Columns to score; default all that were counted.
     target : str, optional
@@ -297,7 +299,7 @@ def _counted(  # noqa: PLR0917
         yield large_pair(plan.of_groups(group), names, level=missing == "level", whole=whole), None
     if held.any() or not len(held):
         for part in parts(plan if held.all() else plan.of_groups(held)):
-            yield computed(part), columns if conditions or part is plan else None
+            yield computed(part), columns if part is plan else None
 
 
 def _of_frame(

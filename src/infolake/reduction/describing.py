@@ -62,6 +62,13 @@ def in_shards(plan: CountPlan) -> list[tuple[str, str]]:
     from infolake.reduction.sharded import planned_shape
 
     n = int(plan.large.sum())
+    if not n and plan.frame is not None and plan.separable:
+        return [
+            (
+                "in shards",
+                f"groups of more than {SHARD_ABOVE:,} cells, if the scan finds any; one scan more each",
+            )
+        ]
     if not n:
         return []
     found = planned_shape(plan)
