@@ -9,6 +9,9 @@ import errno
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -475,6 +478,60 @@ def test_a_failed_run_leaves_earlier_results(
     assert {k: v for k, v in after.items() if k != "run.json"} == {
         k: v for k, v in before.items() if k != "run.json"
     }
+
+
+KILLED = """
+import os, signal, sys
+import dask
+from infolake.jobs.run import run
+from infolake.reduction import planning, sharded
+planning.SAMPLE_ABOVE, planning.SHARD_ABOVE, calls = 0, 200, []
+sharded._resources = lambda: (2, 1 << 14, True)
+answer = sharded._shard_answer
+def killed(*arguments):
+    calls.append(1)
+    if len(calls) == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer(*arguments)
+sharded._shard_answer = killed
+with dask.config.set({"scheduler": "sync", "infolake.spill-directory": sys.argv[3]}):
+    run(sys.argv[1], sys.argv[2])
+"""
+
+
+def test_a_killed_run_leaves_earlier_results(low: None, tmp_path: Path) -> None:
+    """SIGKILL while shards are merged: all files are as they were; the next run removes what was spilled."""
+    path, spill = job(tmp_path, written(tmp_path / "data")), tmp_path / "spill"
+    folder = run(path, tmp_path / "out").folder
+    before = files(folder)
+    command = [sys.executable, "-c", KILLED, str(path), str(folder), str(spill)]
+    found = subprocess.run([*command, "20"], capture_output=True, check=False, timeout=120)
+    assert found.returncode == -signal.SIGKILL, found.stderr[-2000:]
+    left = {k: v for k, v in files(folder).items() if not k.startswith(saving.STAGE)}
+    assert left == before
+    assert list(spill.iterdir())
+    found = subprocess.run([*command, "0"], capture_output=True, check=False, timeout=120)
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert list(spill.iterdir()) == []
+    assert answers(folder) == {k: hashlib.sha256(before[k]).hexdigest() for k in answers(folder)}
+
+
+def test_files_without_footers(low: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CSV says nothing of its rows before it is read: the scans hold each other to account."""
+    from pyarrow import csv
+
+    (tmp_path / "data").mkdir()
+    for i in range(2):
+        csv.write_csv(
+            rows().slice(i * 1500, 1500).select(["user", "item", "colour"]), tmp_path / f"data/{i}.csv"
+        )
+    path = job(tmp_path, tmp_path / "data", text=SHORT)
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "SHARD_ABOVE", 10**9)
+        wanted = answers(run(path, tmp_path / "held").folder)
+    found = run(path, tmp_path / "out").folder
+    assert told(found)["in_shards"] == [["user", "item"]]
+    assert answers(found) == wanted
 
 
 def test_saving_frames_tells_details(tmp_path: Path) -> None:
