@@ -25,6 +25,9 @@ import pytest
 
 import infolake as il
 from infolake import reports
+from infolake.analyses import sharded as analyses
+from infolake.analyses.inference import Inference
+from infolake.analyses.scores import Scoring
 from infolake.errors import (
     ChangedInputError,
     InfolakeError,
@@ -38,7 +41,9 @@ from infolake.errors import (
 from infolake.jobs import large, saving
 from infolake.jobs.job import load
 from infolake.jobs.run import Finished, plan, run
+from infolake.large_tables import FrequencyTable
 from infolake.reduction import cluster, planning, sharded
+from sharded_twin import same_frame
 
 JOB = """
 name: mixed
@@ -299,6 +304,31 @@ def test_rows_that_change_between_scans_are_no_result(
     assert {k: v for k, v in after.items() if k != "run.json"} == {
         k: v for k, v in before.items() if k != "run.json"
     }
+
+
+@pytest.mark.parametrize("cells", [0, 1 << 22])
+@pytest.mark.parametrize("given", [(), ("colour",)])
+def test_a_pair_turned_is_what_a_scan_of_it_finds(
+    low: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int, given: tuple[str, ...]
+) -> None:
+    """Known by its cells or by frequencies, plain or in strata: one scan serves a pair both ways round."""
+    monkeypatch.setattr(analyses, "RESIDUAL_CELLS", cells)
+    names, measures = ("user", "item", *given), ["mi", "conditional_entropy"]
+    asked = planning.Asked([names], bins={"item": "exact"})
+    planned = planning.plan_count(str(written(tmp_path / "data")), asked, in_blocks=True)
+    scoring = Scoring.of(
+        Inference(), given=given or None, measures=measures, base=2, missing="pairwise", entropy="plug_in",
+        support=None, weighted=False,
+    )  # fmt: skip
+    found = analyses.large_pair(planned, names, level=False)
+    other = analyses.large_pair(planned, ("item", "user", *given), level=False)
+    assert found is not None
+    assert other is not None
+    assert isinstance(found.tables, FrequencyTable) == (cells == 0)
+    frame = scoring.frame(other)
+    assert frame["x"].tolist() == ["item"]
+    assert same_frame(scoring.frame(found.turned), frame)
+    assert not same_frame(scoring.frame(found), frame)
 
 
 # -- what is saved and told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,19 @@ class LargePair:
         """The pair as the analyses know it."""
         numbers = [[self.columns.index(name) for name in self.names[:2]]]
         return Pairs(self.columns, np.array(numbers), self.names[2:])
+
+    @property
+    def turned(self) -> LargePair:
+        """The pair (y, x), given the same columns: what another scan would have found of it."""
+        x, y, *given = self.names
+        tables = self.tables
+        if isinstance(tables, FrequencyTable):
+            tables = FrequencyTable(tables.xy, tables.y, tables.x, tables.z)
+        elif isinstance(tables, Strata):
+            tables = replace(tables, batch=tables.batch.transpose())
+        else:
+            tables = tables.transpose()
+        return replace(self, names=(y, x, *given), tables=tables)
 
 
 def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: bool = False) -> LargePair:

@@ -1,8 +1,8 @@
 """The large groups of a job: which scans count them in shards, and what each scan answers.
 
-A scan answers all entries of ``scores`` that ask about one pair (and the same given columns) under one
-reading of missing, so that only one large table is at work at a time; each entry of ``associations`` has a
-scan of its own, whose cells go to their file as they come.
+A scan answers all entries of ``scores`` that ask about one pair, either way round (and the same given
+columns), under one reading of missing, so that only one large table is at work at a time; each entry of
+``associations`` has a scan of its own, whose cells go to their file as they come.
 """
 
 from __future__ import annotations
@@ -129,9 +129,13 @@ class Questions:
         return self.plan.of_groups(self.numbers[frozenset(names)]).narrow
 
     @cached_property
-    def scans(self) -> dict[tuple[Names, str], list[Question]]:
-        """The questions that each scan of a large pair answers, by pair and reading of missing."""
-        found: dict[tuple[Names, str], list[Question]] = {}
+    def scans(self) -> dict[tuple[Names, str], list[tuple[Question, Names]]]:
+        """What each scan of a large pair answers, by pair (x first in the schema) and reading of missing.
+
+        Questions, and each with the pair as it names it.
+        """
+        found: dict[tuple[Names, str], list[tuple[Question, Names]]] = {}
+        place = {name: i for i, name in enumerate(self.plan.request.columns)}
         if not self.numbers:
             return found
         for question in self.scores:
@@ -139,7 +143,8 @@ class Questions:
                 where = f"scores: {printable(question.entry.name)}"
                 raise UsageError("there is no pair of columns to score", where=where)
             for names in filter(self.is_large, question.names):
-                found.setdefault((names, question.scoring.missing), []).append(question)
+                pair = (*sorted(names[:2], key=place.__getitem__), *names[2:])
+                found.setdefault((pair, question.scoring.missing), []).append((question, names))
         return found
 
     @property
@@ -161,7 +166,7 @@ class Questions:
             A question needs every cell of a large table, and by estimate they would not fit in memory.
         """
         for (names, _), asking in self.scans.items():
-            whole = [question.entry.name for question in asking if question.scoring.whole]
+            whole = [question.entry.name for question, _ in asking if question.scoring.whole]
             with _told(f"scores: {', '.join(whole)}", "ask for measures of entropies and margins only"):
                 if whole:
                     check_size(self.plan_of(names))
@@ -241,12 +246,18 @@ def large_scores(questions: Questions, scans: Scans, say: Say) -> dict[str, list
     frames: dict[str, list[pd.DataFrame]] = {}
     for (names, missing), asking in questions.scans.items():
         say(f"counting in shards: {' x '.join(map(printable, names))}")
-        found = _pair(questions.plan_of(names), names, missing, whole=any(q.scoring.whole for q in asking))
+        whole = any(question.scoring.whole for question, _ in asking)
+        found = _pair(questions.plan_of(names), names, missing, whole=whole)
         scans.add(found.ledger, found.scans if isinstance(found, LargePair) else 0)
-        for question in asking:
-            pairs = None if isinstance(found, LargePair) else question.pairs(found, [names])
-            frames.setdefault(question.entry.name, []).append(question.scoring.frame(found, pairs))
+        for question, pair in asking:
+            frames.setdefault(question.entry.name, []).append(_frame(question, found, pair))
     return frames
+
+
+def _frame(question: Question, found: LargePair | JointCounts, names: Names) -> pd.DataFrame:
+    if isinstance(found, JointCounts):
+        return question.scoring.frame(found, question.pairs(found, [names]))
+    return question.scoring.frame(found if found.names == names else found.turned)
 
 
 def _pair(plan: CountPlan, names: Names, missing: str, *, whole: bool) -> LargePair | JointCounts:
