@@ -540,3 +540,19 @@ def _firsts(codes: Any) -> list[int]:
 def _ranks(codes: Any) -> list[int]:
     rank = {c: i for i, c in enumerate(sorted(set(codes.tolist())))}
     return [rank[c] for c in codes.tolist()]
+
+
+def test_bin_edges_are_found_once_for_all_scans(taken: list[Any], tmp_path: Path, monkeypatch: Any) -> None:
+    """Several pairs with a binned column, one scan each: none of them looks for edges again."""
+    folder = written(tmp_path / "data", data(x="float", y="keys"), CUTS)
+    bins = {"x": 8, "z": 5}
+    wanted = [il.score(folder, columns=[c], target="y", bins={c: bins[c]}) for c in bins]
+    found, attempt = [], sharded._attempt
+    monkeypatch.setattr(sharded, "_attempt", lambda plan, *a: found.append(plan) or attempt(plan, *a))
+    both = il.score(folder, columns=["x", "z"], target="y", bins=bins)
+    assert len(found) >= 2
+    assert not any(plan.first_pass.open for plan in found)
+    for frame in wanted:
+        row = both[both["x"] == frame["x"][0]].reset_index(drop=True)
+        row.attrs = frame.attrs
+        assert same_frame(row, frame)

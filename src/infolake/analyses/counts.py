@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from infolake.reduction import cluster, planning, sharded
-from infolake.reduction.counting import lazy_counts, lazy_partial
+from infolake.reduction.counting import lazy_counts, lazy_edges, lazy_partial
 from infolake.reduction.planning import Asked, CountPlan, plan_count
 from infolake.summaries.joint_counts import JointCounts
 
@@ -106,6 +106,14 @@ def held_or_large(plan: CountPlan) -> tuple[JointCounts | None, list[CountPlan]]
     large = [g for g, members in enumerate(numbers) if members in found.dropped]
     counts = found.counts if len(found.counts.request.groups) else None
     return counts, [settled.of_groups(g) for g in large]
+
+
+def settled(plan: CountPlan) -> tuple[CountPlan, int]:
+    """Return a plan whose bin edges are known, and the passes that this took."""
+    if not plan.first_pass.open:
+        return plan, 0
+    found, passes = cluster.compute(lazy_edges(plan))
+    return plan.with_edges(found), passes
 
 
 def computed(plan: CountPlan) -> JointCounts:

@@ -280,7 +280,7 @@ def _counted(  # noqa: PLR0917
         refuse_options(data, missing, details)
         yield data, columns
         return
-    from infolake.analyses.counts import computed
+    from infolake.analyses.counts import computed, settled
     from infolake.reduction.planning import Asked, parts, plan_count
 
     groups: str | list[tuple[str, ...]] = "pairs"
@@ -293,6 +293,8 @@ def _counted(  # noqa: PLR0917
     if plan.frame is not None and plan.separable:
         yield from _of_frame(plan, columns, target, missing, whole=whole)
         return
+    if plan.large.any():
+        plan, _ = settled(plan)  # bin edges are found once for all scans
     held = ~plan.large
     for group in np.flatnonzero(plan.large).tolist():
         names = _turned(plan.request.group_names(group), target)

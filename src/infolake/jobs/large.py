@@ -17,7 +17,7 @@ import numpy as np
 
 from infolake.analyses.associations import FRAME_ROWS, check_listed, frames_of, listed
 from infolake.analyses.associations import Asked as Listed
-from infolake.analyses.counts import computed
+from infolake.analyses.counts import computed, settled
 from infolake.analyses.inference import Inference, Pairs
 from infolake.analyses.scores import Scoring, pair_numbers, pairs_of
 from infolake.analyses.sharded import LargeListing, LargePair, large_pair
@@ -211,14 +211,6 @@ class Scans:
             )
         self.ledger = ledger
         self.in_shards += scans
-
-
-def settled(plan: CountPlan) -> tuple[CountPlan, int]:
-    """Return a plan whose bin edges are known, and the passes that this took."""
-    if not plan.first_pass.open:
-        return plan, 0
-    found, passes = cluster.compute(counting.lazy_edges(plan))
-    return plan.with_edges(found), passes
 
 
 def held_counts(plan: CountPlan) -> tuple[CountPlan, JointCounts | None, dict[str, int]]:
