@@ -382,6 +382,20 @@ def test_the_page(mixed: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{total:,} cells saved" in page
 
 
+@pytest.mark.parametrize(("by", "shown"), [("npmi", True), ("count", False)])
+def test_extremes_of_a_long_list_are_shown_only_where_its_ends_hold_them(
+    low: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str, shown: bool
+) -> None:
+    """In the order of another number the extremes may stand amid the cells that the page does not hold."""
+    entry = f"[{{name: cells, x: user, y: item, measures: [pmi, npmi], sort_by: {by}}}]"
+    text = f"name: a\nsource: {{path: PATH}}\nbins: exact\nassociations: {entry}\n"
+    folder = run(job(tmp_path, written(tmp_path / "data"), text=text), tmp_path / "out").folder
+    assert "Strongest attractions" in reports.render(folder)
+    monkeypatch.setattr("infolake.reports.saved.FIRST", 20)
+    monkeypatch.setattr("infolake.reports.saved.LAST", 5)
+    assert ("Strongest attractions" in reports.render(folder)) == shown
+
+
 def test_the_ends_of_a_long_list(mixed: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first and the last cells of a large pair are read, from whatever row groups hold them."""
     from infolake.reports import saved
