@@ -308,16 +308,12 @@ def _of_frame(
     plan: CountPlan, columns: Sequence[str] | None, target: str | None, missing: str, *, whole: bool
 ) -> Iterator[tuple[JointCounts | LargePair, Sequence[str] | None]]:
     """Yield what one scan of a Dask frame counts, after the pairs that it finds to be too large."""
-    from infolake.analyses.counts import computed, held_or_large
-    from infolake.reduction.planning import check_size
+    from infolake.analyses.counts import held_or_large
 
     counts, large = held_or_large(plan)
     for part in large:
         names = _turned(part.request.group_names(0), target)
-        found = large_pair(part, names, level=missing == "level", whole=whole)
-        if found is None:
-            check_size(part)
-        yield found or computed(part), None
+        yield large_pair(part, names, level=missing == "level", whole=whole), None
     if counts is not None:
         yield counts, None if large else columns
 

@@ -20,7 +20,7 @@ from infolake.analyses.associations import Asked as Listed
 from infolake.analyses.counts import computed, settled
 from infolake.analyses.inference import Inference, Pairs
 from infolake.analyses.scores import Scoring, pair_numbers, pairs_of
-from infolake.analyses.sharded import LargeListing, LargePair, large_pair
+from infolake.analyses.sharded import LargeListing, large_pair
 from infolake.errors import ChangedInputError, TooManyCellsError, UsageError, printable
 from infolake.jobs.job import Association, Job, Score
 from infolake.jobs.questions import default_columns, given_columns
@@ -239,26 +239,12 @@ def large_scores(questions: Questions, scans: Scans, say: Say) -> dict[str, list
     for (names, missing), asking in questions.scans.items():
         say(f"counting in shards: {' x '.join(map(printable, names))}")
         whole = any(question.scoring.whole for question, _ in asking)
-        found = _pair(questions.plan_of(names), names, missing, whole=whole)
-        scans.add(found.ledger, found.scans if isinstance(found, LargePair) else 0)
+        found = large_pair(questions.plan_of(names), names, level=missing == "level", whole=whole)
+        scans.add(found.ledger, found.scans)
         for question, pair in asking:
-            frames.setdefault(question.entry.name, []).append(_frame(question, found, pair))
+            frame = question.scoring.frame(found if found.names == pair else found.turned)
+            frames.setdefault(question.entry.name, []).append(frame)
     return frames
-
-
-def _frame(question: Question, found: LargePair | JointCounts, names: Names) -> pd.DataFrame:
-    if isinstance(found, JointCounts):
-        return question.scoring.frame(found, question.pairs(found, [names]))
-    return question.scoring.frame(found if found.names == names else found.turned)
-
-
-def _pair(plan: CountPlan, names: Names, missing: str, *, whole: bool) -> LargePair | JointCounts:
-    """Count a large pair in shards; where its values make no key, in memory if it fits."""
-    found = large_pair(plan, names, level=missing == "level", whole=whole)
-    if found is not None:
-        return found
-    check_size(plan)
-    return computed(plan)
 
 
 def scores(
