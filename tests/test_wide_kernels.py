@@ -140,3 +140,18 @@ def test_runs(values: list[int]) -> None:
     out = np.zeros((len(values), 2), np.uint64)
     n = wide_kernels.run_rows(np.sort(np.array(values, np.uint64)), out)
     assert out[:n].tolist() == [list(found) for found in sorted(Counter(values).items())]
+
+
+@given(st.sets(st.one_of(st.integers(0, 9), WORDS), max_size=40), st.lists(st.integers(0, 60), max_size=60))
+def test_places_are_found(codes: set[int], numbers: list[int]) -> None:
+    """Every code is found where it stands, also in a table that is nearly full; others are not."""
+    known = np.array(sorted(codes), np.uint64)
+    places = [n % len(known) for n in numbers] if codes else []
+    strange = np.array([next(n for n in range(50) if n not in codes)], np.uint64)
+    for bits in (len(known).bit_length() + 1, max(1, len(known).bit_length())):
+        table, shift = np.zeros(1 << bits, np.int32), word(64 - bits)
+        wide_kernels.put_places(known, shift, table)
+        out = np.empty(len(places), np.int64)
+        assert wide_kernels.find_places(table, known, shift, known[places], out)
+        assert out.tolist() == places
+        assert not wide_kernels.find_places(table, known, shift, strange, np.empty(1, np.int64))

@@ -2,7 +2,8 @@
 
 The first word is mixed with all others, by a bijection as long as the others stand, so that equal ranges
 of it hold about equally many keys, and rows in the order of their words are in the order of their first
-word. Keys are compared word by word: nothing stands for a key. Every kernel has a slow twin in
+word. Keys are compared word by word: nothing stands for a key.
+Here too: the look-up of a column's codes, of any bits. Every kernel has a slow twin in
 ``tests/test_wide_kernels.py``.
 """
 
@@ -173,3 +174,37 @@ def run_rows(keys: Array, out: Array) -> int:
         n += 1
         i = j
     return n
+
+
+@njit(nogil=True, cache=True)
+def _slot(code: Word, shift: Word) -> np.int64:
+    key = code * FIRST
+    return np.int64(((key ^ (key >> HALF)) * SECOND) >> shift)
+
+
+@njit(nogil=True, cache=True)
+def put_places(codes: Array, shift: Word, table: Array) -> None:
+    """Fill a ``table`` of ``2**(64 - shift)`` zeros, more than there are ``codes``, for :func:`find_places`.
+
+    Each distinct code's place, plus one, stands in the slot of its mixed bits, or in the next free one.
+    """
+    last = len(table) - 1
+    for place in range(len(codes)):
+        slot = _slot(codes[place], shift)
+        while table[slot]:
+            slot = (slot + 1) & last
+        table[slot] = place + 1
+
+
+@njit(nogil=True, cache=True)
+def find_places(table: Array, codes: Array, shift: Word, wanted: Array, out: Array) -> bool:
+    """Write where ``wanted`` stand among ``codes``; return whether all of them do."""
+    last = len(table) - 1
+    for i in range(len(wanted)):
+        slot = _slot(wanted[i], shift)
+        while table[slot] and codes[table[slot] - 1] != wanted[i]:
+            slot = (slot + 1) & last
+        if not table[slot]:
+            return False
+        out[i] = table[slot] - 1
+    return True

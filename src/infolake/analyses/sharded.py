@@ -180,9 +180,24 @@ class Margin:
         return cls(cells.codes[0], codes[order], cells.counts[order])
 
     def places(self, codes: Array) -> Array:
-        """Return where codes stand among the margin's."""
-        found: Array = np.searchsorted(self.codes, codes)
+        """Return where codes, which the margin must have, stand among the margin's."""
+        from infolake.wide_kernels import find_places
+
+        table, shift = self._table
+        found = np.empty(len(codes), np.int64)
+        known = find_places(table, self.codes, shift, np.ascontiguousarray(codes), found)
+        assert known
         return found
+
+    @cached_property
+    def _table(self) -> tuple[Array, np.uint64]:
+        """What :func:`infolake.wide_kernels.find_places` looks codes up in."""
+        from infolake.wide_kernels import put_places
+
+        bits = len(self.codes).bit_length() + 1
+        table, shift = np.zeros(1 << bits, np.int32), np.uint64(64 - bits)
+        put_places(self.codes, shift, table)
+        return table, shift
 
     @cached_property
     def has_missing(self) -> bool:
@@ -206,11 +221,18 @@ class Margin:
         return highest.labels if pa.types.is_uint64(highest.values.type) else ()
 
 
-def cells_batch(cells: Shard, x: Margin, y: Margin) -> TableBatch:
+def in_order(cells: Shard, margins: Sequence[Margin]) -> tuple[Shard, Array, Array]:
+    """Return the cells in the order of their levels, and where those stand in the margins."""
+    rows, cols = (m.places(c) for m, c in zip(margins, cells.columns, strict=True))
+    order = np.argsort(rows * len(margins[1].codes) + cols)
+    return cells.chosen(order), rows[order], cols[order]
+
+
+def cells_batch(counts: Array, rows: Array, cols: Array, margins: Sequence[Margin]) -> TableBatch:
     """Return some cells of a table with the margins of the whole."""
-    rows, cols = (m.places(c) for m, c in zip((x, y), cells.columns, strict=True))
+    x, y = margins
     return TableBatch(
-        cells=cells.counts,
+        cells=counts,
         rows=rows,
         cols=cols,
         offsets=np.array([0, len(rows)]),
@@ -251,8 +273,8 @@ class Best:
         """Return the best cells of a shard, or of all of them."""
         if self.top is None or len(answer) <= self.top:
             return answer
-        ordered = answer.sorted()
-        return ordered.chosen(self.order(cells_batch(ordered, *margins))[: self.top])
+        ordered, rows, cols = in_order(answer, margins)
+        return ordered.chosen(self.order(cells_batch(ordered.counts, rows, cols, margins))[: self.top])
 
     def order(self, batch: TableBatch) -> Array:
         """Return positions of cells that stand in the order of their levels, best first, NaN last."""
@@ -298,7 +320,7 @@ def large_listing(plan: CountPlan, names: tuple[str, str], best: Best, *, level:
     questions: dict[Columns, sharded.Question] = {(0, 1): best, (0,): whole, (1,): whole}
     found = sharded.ask(plan, names, questions, margins={(0, 1): ((0,), (1,))}, level=level)
     x, y = (Margin.of(found.of[group].cells) for group in PAIR[1:])
-    ordered = found.of[0, 1].sorted()
-    order = best.order(cells_batch(ordered, x, y))[: best.top]
-    batch = cells_batch(ordered.chosen(order), x, y)
+    ordered, rows, cols = in_order(found.of[0, 1], (x, y))
+    order = best.order(cells_batch(ordered.counts, rows, cols, (x, y)))[: best.top]
+    batch = cells_batch(ordered.counts[order], rows[order], cols[order], (x, y))
     return LargeListing(batch, (x, y), found.tables.ledger, found.scans)
