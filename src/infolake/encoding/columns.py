@@ -18,6 +18,7 @@ from infolake.errors import BinRangeError, printable
 Array = np.ndarray[Any, Any]
 OFFSET_RANGE = 1 << 16
 LAST_BYTE = 255
+FEW = 256
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -142,6 +143,8 @@ class ColumnEncoder:
         self.missing = False
         self._dictionary = pa.array([], kind)
         self._table = np.full(1, -1, np.int32)
+        self._text = pa.types.is_string(kind) or pa.types.is_binary(kind)
+        self._known: dict[Any, int] = {}
 
     def __len__(self) -> int:
         return max(1, len(self.values) + self.missing)
@@ -160,8 +163,10 @@ class ColumnEncoder:
         return indices, self._table
 
     def _codes(self, dictionary: pa.Array) -> Array:
-        table = np.full(len(dictionary) + 1, -1, np.int32)
         same = dictionary.type == self.values.type
+        if self._text and same and len(dictionary) <= FEW and len(self.values) <= FEW:
+            return self._codes_of_few(dictionary)
+        table = np.full(len(dictionary) + 1, -1, np.int32)
         levels = normalized(dictionary if same else dictionary.cast(self.values.type))
         codes = pc.index_in(levels, value_set=self.values, skip_nulls=True)
         if codes.null_count > levels.null_count:
@@ -170,6 +175,19 @@ class ColumnEncoder:
         found = codes.fill_null(-1) if codes.null_count else codes
         table[:-1] = found.to_numpy(zero_copy_only=False)
         return table
+
+    def _codes_of_few(self, dictionary: pa.Array) -> Array:
+        """Look a few texts up in Python, which takes less than to set Arrow's search up."""
+        if len(self._known) < len(self.values):
+            self._known = {value: code for code, value in enumerate(self.values.to_pylist())}
+        values, before = dictionary.to_pylist(), len(self._known)
+        for value in values:
+            if value is not None:
+                self._known.setdefault(value, len(self._known))
+        fresh = list(self._known)[before:]
+        if fresh:
+            self.values = pa.concat_arrays([self.values, pa.array(fresh, self.values.type)])
+        return np.array([*(self._known.get(v, -1) for v in values), -1], np.int32)
 
     def _learn(self, fresh: pa.Array) -> None:
         self.values = pa.concat_arrays([self.values, pc.unique(fresh)])
