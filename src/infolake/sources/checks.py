@@ -172,4 +172,5 @@ def _bounds(indices: pa.Array) -> tuple[int, int]:
     values = np.asarray(indices)
     # one pass instead of two: as an unsigned number a negative index is larger than all others
     high = int(values.view(f"u{values.itemsize}").max())
-    return (0, high) if high <= np.iinfo(values.dtype).max else (int(values.min()), high)
+    negative = values.dtype.kind == "i" and high >> (8 * values.itemsize - 1)
+    return (int(values.min()), high) if negative else (0, high)

@@ -167,25 +167,25 @@ def short(column: pa.ChunkedArray) -> pa.ChunkedArray:
     An index that is no byte leaves the column as it is, for the check to find.
     """
     kind = column.type
-    few = pa.types.is_dictionary(kind) and all(len(c.dictionary) < SHORT for c in column.chunks)
-    if not few or kind.index_type != pa.int32():
+    if not pa.types.is_dictionary(kind) or kind.index_type != pa.int32():
         return column
     chunks = [_short(c) for c in column.chunks]
     return column if None in chunks else pa.chunked_array(chunks, pa.dictionary(pa.uint8(), kind.value_type))
 
 
 def _short(chunk: pa.DictionaryArray) -> pa.DictionaryArray | None:
-    # memory of Arrow's pool was mostly used before: its pages need not be made anew
-    indices, memory = chunk.indices, pa.allocate_buffer(len(chunk))
-    out = np.frombuffer(memory, np.uint8)
-    known = indices.fill_null(0) if indices.null_count else indices
     from infolake.kernels import narrow
 
-    if indices.offset or narrow(np.asarray(known).view(np.uint32), out) >= SHORT:
+    dictionary, indices, n = chunk.dictionary, chunk.indices, len(chunk)
+    if len(dictionary) >= SHORT or chunk.offset or not n:
         return None
-    buffers = [indices.buffers()[0], memory]
-    found = pa.Array.from_buffers(pa.uint8(), len(out), buffers, indices.null_count)
-    return pa.DictionaryArray.from_arrays(found, chunk.dictionary, safe=False)
+    known = indices.fill_null(0) if indices.null_count else indices
+    # memory of Arrow's pool was mostly used before: its pages need not be made anew
+    memory = pa.allocate_buffer(n)
+    if narrow(np.frombuffer(known.buffers()[1], np.uint32, n), np.frombuffer(memory, np.uint8)) >= SHORT:
+        return None
+    found = pa.Array.from_buffers(pa.uint8(), n, [indices.buffers()[0], memory], indices.null_count)
+    return pa.DictionaryArray.from_arrays(found, dictionary, safe=False)
 
 
 def _not_as_dictionary(error: Exception | None) -> bool:

@@ -326,22 +326,35 @@ def canonical_table(
 ) -> pa.Table:
     """Return the named columns of a batch, checked, in canonical types, Hive keys added."""
     types, constants = dict(partition.types), dict(partition.constants)
-    columns = []
+    checked, columns = _checks(partition), []
     for name in names:
         target = canonical.from_name(types[name])
         if name in constants:
             columns.append(_constant(constants[name], target, table.num_rows))
         else:
-            columns.append(_checked(partition, name, table.column(name), target, short=short))
+            column = checked(name, table.column(name))
+            columns.append(_converted(partition, name, column, target, short=short))
     return pa.table(columns, names=list(names)) if columns else table.select([])
 
 
-def _checked(
+def _checks(partition: Partition) -> Callable[[str, pa.ChunkedArray], pa.ChunkedArray]:
+    """Return what checks a column of a partition and returns it."""
+    full, ascii_only = kinds()[partition.kind].untrusted, partition.option("ascii", ())
+
+    def checked(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        try:
+            check_column(column, full=full, texts=name not in ascii_only)
+        except Exception:
+            with reading(f"{partition.where}, column {name!r}"):
+                raise
+        return column
+
+    return checked
+
+
+def _converted(
     partition: Partition, name: str, column: pa.ChunkedArray, target: pa.DataType, *, short: bool
 ) -> pa.ChunkedArray:
-    ascii_only = name in partition.option("ascii", ())
-    with reading(f"{partition.where}, column {name!r}"):
-        check_column(column, full=kinds()[partition.kind].untrusted, texts=not ascii_only)
     try:
         return canonical.convert(column, target, short=short)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
