@@ -19,6 +19,7 @@ from infolake.encoding.columns import (
     dictionary_indices,
     is_missing,
     normalized,
+    pooled,
     short_indices,
 )
 from infolake.errors import BinRangeError
@@ -93,6 +94,37 @@ def test_indices_stay_bytes_while_missing_has_one(size: int) -> None:
     assert dictionary_indices(array)[1].dtype == np.int32
     assert dictionary_indices(array)[1].tolist() == indices.tolist()
     assert is_missing(array).tolist() == [False] * size + [True]
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (5,), (2, 3), (2, 1 << 25)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
+def test_pooled_memory_is_an_array_to_write_to(shape: tuple[int, ...], kind: Any) -> None:
+    found = pooled(shape, kind)
+    assert found.shape == shape
+    assert found.dtype == kind
+    assert found.flags.c_contiguous
+    found[..., -1:] = 7
+    assert (found[..., -1:] == 7).all()
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefgh") | st.none(), min_size=1, max_size=9), max_size=5))
+def test_few_texts_get_the_codes_of_many(batches: list[list[str | None]]) -> None:
+    few, many = ColumnEncoder(pa.string()), ColumnEncoder(pa.string())
+    many._text = False
+    for batch in batches:
+        array = pa.array(batch, pa.string())
+        (one, first), (other, second) = few.encode(array), many.encode(array)
+        assert first[one].tolist() == second[other].tolist()
+        assert few.values.equals(many.values)
+    assert few.missing == many.missing
+
+
+def test_many_texts_after_few_ones_are_known_by_both_ways() -> None:
+    encoder = ColumnEncoder(pa.string())
+    for values in (["a", "b"], ["b", *map(str, range(250))], ["x", *map(str, range(300))], ["y", "x", "a"]):
+        indices, table = encoder.encode(pa.array(values))
+        assert encoder.values.take(pa.array(table[indices])).to_pylist() == values
+    assert len(encoder.values) == len(set(encoder.values.to_pylist())) == 304
 
 
 def test_nan_of_every_payload_is_missing_and_zeros_are_equal() -> None:

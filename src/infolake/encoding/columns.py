@@ -6,6 +6,7 @@ numbered from 0 in order of appearance and missing is -1; canonical order comes 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,24 @@ Array = np.ndarray[Any, Any]
 OFFSET_RANGE = 1 << 16
 LAST_BYTE = 255
 FEW = 256
+POOLED = 48 << 20
+
+
+def pooled(shape: tuple[int, ...], kind: Any) -> Array:
+    """Return an array like ``numpy.empty``, in memory of Arrow's pool.
+
+    Decoding used and freed that memory just before: its pages need not be made anew. Much memory comes
+    in huge pages from the system.
+
+    Examples
+    --------
+    >>> pooled((2, 3), np.uint8).shape
+    (2, 3)
+    """
+    size = np.dtype(kind).itemsize * math.prod(shape)
+    if not 0 < size <= POOLED:
+        return np.empty(shape, kind)
+    return np.frombuffer(pa.allocate_buffer(size), kind).reshape(shape)
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -223,7 +242,7 @@ class BinEncoder:
         from infolake.kernels import bin_codes
 
         values, missing = numbers(combined(column), self.integer)
-        codes = np.empty(len(values), np.int32)
+        codes = pooled((len(values),), np.int32)
         bad = bin_codes(values, missing, self.cuts, self.low, self.high, codes)
         if bad >= 0:
             raise self._outside(values[bad])

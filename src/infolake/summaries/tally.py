@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from infolake.encoding.columns import pooled
 from infolake.encoding.levels import Levels, canonical
 from infolake.packing import SUPER_SIZE, Packing, Scatter
 from infolake.summaries.byte_packing import BytePacker, Encoded
@@ -119,7 +120,7 @@ class Tally:
         keeps, n = self.packing.narrow is not None, len(rows)
         if self.buffer is None or self.held + n > self.buffer.shape[1]:
             self._count_buffer()
-            self.buffer = np.empty((len(self.packing.supercolumns), room if keeps else n), np.uint8)
+            self.buffer = pooled((len(self.packing.supercolumns), room if keeps else n), np.uint8)
         place = self.held
         self.packer.pack(encoded, rows, self.buffer, place)
         self.held += n if keeps else 0
