@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from decimal import Decimal
 from typing import Any
 
@@ -180,3 +181,14 @@ def test_alphabets_too_wide_for_a_number_are_no_codes() -> None:
     """They are ranked instead; nothing wraps."""
     many = pa.array(["".join(chr(97 + (i * 7 + j) % 26) for j in range(20)) for i in range(40)])
     assert TextKeys.of(many, pa.string()) is None
+
+
+@given(st.lists(st.binary(max_size=3), max_size=4))
+def test_texts_are_numbered_without_a_gap(alphabets: list[bytes]) -> None:
+    """All texts of some alphabets, in order, have the codes from 0 on: none is kept for what cannot be."""
+    code = TextKeys(pa.binary(), tuple(bytes(sorted({*a})) for a in alphabets))
+    texts = [b""]
+    for length in range(1, len(alphabets) + 1):
+        texts += [bytes(t) for t in itertools.product(*code.alphabets[:length])]
+    found = code.codes(pa.array(sorted(texts), pa.binary()))
+    assert found.tolist() == list(range(code.size - 1))

@@ -224,13 +224,14 @@ class TextKeys:
         The canonical type.
     alphabets : tuple of bytes
         Per position, the bytes that may stand there, ascending. A text may end before any position.
+        Its code is its place among all such texts, so that none is kept for what cannot be.
 
     Examples
     --------
     >>> keys = TextKeys(pa.string(), (b"u", b"0123456789", b"0123456789"))
     >>> keys.size, keys.codes(pa.array(["u1", "u10", None])).tolist(), keys.codes(pa.array(["v1"]))
-    (243, [143, 144, 242], None)
-    >>> keys.levels(np.array([143, 144], np.uint64)).labels
+    (113, [13, 14, 112], None)
+    >>> keys.levels(np.array([13, 14], np.uint64)).labels
     ('u1', 'u10')
     """
 
@@ -243,11 +244,16 @@ class TextKeys:
         return all(alphabet.isascii() for alphabet in self.alphabets)
 
     @cached_property
+    def endings(self) -> tuple[int, ...]:
+        """How many texts go on from each position, and from the end: one stops there, others have a byte."""
+        found = [1]
+        for alphabet in reversed(self.alphabets):
+            found.append(1 + len(alphabet) * found[-1])
+        return tuple(reversed(found))
+
+    @property
     def _n(self) -> int:
-        n = 1
-        for alphabet in self.alphabets:
-            n *= len(alphabet) + 1
-        return n
+        return self.endings[0]
 
     @property
     def size(self) -> int:
@@ -255,20 +261,15 @@ class TextKeys:
         return self._n + 1
 
     @cached_property
-    def strides(self) -> tuple[int, ...]:
-        """What a digit of each position counts."""
-        found = [1]
-        for alphabet in reversed(self.alphabets[1:]):
-            found.append(found[-1] * (len(alphabet) + 1))
-        return tuple(reversed(found)) if self.alphabets else ()
-
-    @cached_property
     def digits(self) -> Array:
-        """What each byte adds at each position, shape (positions, 256); 2**62 where it may not stand."""
+        """What each byte adds at each position, shape (positions, 256); 2**62 where it may not stand.
+
+        Before a text come the shorter one that stops there, and all that go on with a smaller byte.
+        """
         table = np.full((len(self.alphabets), 256), np.uint64(1 << 62))
-        for position, (alphabet, stride) in enumerate(zip(self.alphabets, self.strides, strict=True)):
+        for position, (alphabet, step) in enumerate(zip(self.alphabets, self.endings[1:], strict=True)):
             found = np.frombuffer(alphabet, np.uint8)
-            table[position, found] = np.arange(1, len(found) + 1, dtype=np.uint64) * np.uint64(stride)
+            table[position, found] = np.uint64(1) + np.arange(len(found), dtype=np.uint64) * np.uint64(step)
         return table
 
     def codes(self, column: pa.ChunkedArray | pa.Array) -> Array | None:
@@ -297,10 +298,11 @@ class TextKeys:
         data = np.zeros((len(known), len(self.alphabets)), np.uint8)
         held = np.zeros(data.shape, np.bool_)
         rest = known.copy()
-        for position, (alphabet, stride) in enumerate(zip(self.alphabets, self.strides, strict=True)):
-            digit, rest = np.divmod(rest, np.uint64(stride))
-            held[:, position] = digit > 0
-            data[:, position] = np.frombuffer(b"\0" + alphabet, np.uint8)[digit.astype(np.int64)]
+        for position, (alphabet, step) in enumerate(zip(self.alphabets, self.endings[1:], strict=True)):
+            held[:, position] = rest > 0
+            going = np.flatnonzero(rest)
+            digit, rest[going] = np.divmod(rest[going] - np.uint64(1), np.uint64(step))
+            data[going, position] = np.frombuffer(alphabet, np.uint8)[digit.astype(np.int64)]
         offsets = np.concatenate([[0], np.cumsum(held.sum(axis=1))]).astype(np.int32)
         buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data[held].tobytes())]
         values = pa.Array.from_buffers(self.kind, len(known), buffers)
