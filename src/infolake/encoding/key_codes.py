@@ -408,12 +408,14 @@ class LevelKeys:
         return None if len(values) > MAX_LEVELS else LevelKeys(canonical(values, False)[0].values)
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> LevelKeys | None:
-        """Return the code that fits the values of a column; None where they are many."""
+    def of(
+        cls, column: pa.ChunkedArray | pa.Array, kind: pa.DataType, most: int = MAX_LEVELS
+    ) -> LevelKeys | None:
+        """Return the code that fits the values of a column; None where they are more than ``most``."""
         values, indices = dictionary_indices(combined(column))
         used = np.unique(indices[indices < len(values)])
         found = pc.unique(normalized(values.take(pa.array(used)).cast(kind)).drop_null())
-        return None if len(found) > MAX_LEVELS else cls(canonical(found, False)[0].values)
+        return None if len(found) > most else cls(canonical(found, False)[0].values)
 
 
 @dataclass(frozen=True)
@@ -462,16 +464,16 @@ def guessed(sample: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> AnyCode | 
     >>> guessed(pa.array([3, 5]), pa.int64())
     IntegerKeys(kind=DataType(int64), low=2, n=7)
     """
-    few = LevelKeys.of(sample, kind)
-    if few is not None and len(few.values) <= FEW_LEVELS and not is_stored_integer(kind):
-        return few
     made: AnyCode | None = None
     if is_stored_integer(kind):
         made = IntegerKeys.of(sample, kind)
-    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-        made = TextKeys.of(sample, kind)
     else:
-        made = fitting_all(kind)
+        array = combined(sample)
+        made = LevelKeys.of(array, kind, FEW_LEVELS)
+        if made is None and (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+            made = TextKeys.of(array, kind)
+        if made is None:
+            made = fitting_all(kind)
     return None if made is None else made.widened()
 
 

@@ -134,7 +134,7 @@ class Tables:
 
     Parameters
     ----------
-    counts : dict of group to ndarray of int64
+    counts : dict of group to ndarray of uint32, or of int64 where rows may pass that
         The counts of each code, of the columns that are counted whole.
     n_missing : int
         Rows left out because a column of them is missing.
@@ -146,8 +146,10 @@ class Tables:
     ledger: Ledger
 
     def __add__(self, other: Tables) -> Tables:
-        counts = {g: v + other.counts[g] for g, v in self.counts.items()}
-        return Tables(counts, self.n_missing + other.n_missing, self.ledger + other.ledger)
+        ledger = self.ledger + other.ledger
+        kind = np.uint32 if ledger.rows_counted <= MOST_ROWS else np.int64
+        counts = {g: np.add(v, other.counts[g], dtype=kind) for g, v in self.counts.items()}
+        return Tables(counts, self.n_missing + other.n_missing, ledger)
 
     def __sizeof__(self) -> int:
         return 200 + sum(v.nbytes for v in self.counts.values())
@@ -262,14 +264,14 @@ class _Table:
         from infolake.key_kernels import count_codes
 
         if self.rows + len(codes) > MOST_ROWS:
-            self.total = self.finished()
+            self.total = self.finished().astype(np.int64)
             self.recent[:] = 0
             self.rows = 0
         count_codes(codes, self.recent)
         self.rows += len(codes)
 
     def finished(self) -> Array:
-        return self.recent.astype(np.int64) if self.total is None else self.total + self.recent
+        return self.recent if self.total is None else self.total + self.recent
 
 
 class _Chunk:
@@ -365,7 +367,7 @@ class Shard:
         keys = np.flatnonzero(counts)
         bits, mixed = key_bits([code]), keys.astype(np.uint64)
         mix(mixed, bits, mixed)
-        return cls((code,), bits, ((mixed, counts[keys]),))
+        return cls((code,), bits, ((mixed, counts[keys].astype(np.int64)),))
 
     def __len__(self) -> int:
         return sum(len(keys) for keys, _ in self.pieces)
