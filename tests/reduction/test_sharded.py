@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import infolake as il
+from benchmarks import datasets
+from infolake.analyses.sharded import EVERY
 from infolake.errors import InfolakeError, StorageError, TooManyCellsError
 from infolake.reduction import cluster, planning, sharded
 from infolake.reduction.planning import Asked, plan_count
@@ -502,6 +504,35 @@ def test_a_table_beyond_the_limit_is_refused_but_its_scores_are_not(
     text = str(caught.value)
     assert caught.value.exit_code == 65
     assert all(word in text for word in ("x (about", "y (about", "cells", "1.0 MiB", "memory limit", "bin"))
+
+
+def test_a_shard_that_holds_more_than_its_share_is_asked_again(
+    taken: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of few cells is scored from them, however they are spread over the shards."""
+    table = data(x="near", y="int8")
+    expected = score(table)
+    assert len(taken) == 1
+    assert taken[0].of[0, 1].cells is not None
+    spread = sharded.Count.of_shard
+    monkeypatch.setattr(sharded, "LEAST_SHARE", 0)
+    monkeypatch.setattr(
+        sharded.Count, "of_shard", lambda self, n: spread(self, n if self.keep == EVERY else 1 << 40)
+    )
+    pd.testing.assert_frame_equal(score(table), expected, check_exact=True)
+    assert len(taken) == 3
+    assert taken[1].of[0, 1].cells is None
+    assert len(taken[2].of[0, 1].cells) == len(taken[0].of[0, 1].cells)
+
+
+def test_where_memory_is_scarce_fewer_cells_go_to_shards(tmp_path: Path) -> None:
+    """From a million estimated cells on, if they would take more than a quarter of the limit."""
+    asked = Asked([("user", "item")], bins="exact")
+    with dask.config.set({"infolake.memory-limit": "4GiB"}):
+        assert not plan_count(datasets.sparse(tmp_path, 2_000_000), asked, in_blocks=True).large.any()
+    with dask.config.set({"infolake.memory-limit": "500MiB"}):
+        assert plan_count(datasets.sparse(tmp_path, 2_000_000), asked, in_blocks=True).large.all()
+        assert not plan_count(datasets.sparse(tmp_path, 500_000), asked, in_blocks=True).large.any()
 
 
 # -- what the shards hold, without a question

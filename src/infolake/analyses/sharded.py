@@ -21,6 +21,7 @@ from infolake.reduction.planning import CountPlan, check_size
 from infolake.reduction.sharded import Count, Counted
 from infolake.summaries.ledger import Ledger
 from infolake.summaries.sharded import Columns, Shard
+from infolake.table_batches import grouped_sum
 from infolake.tables import ContingencyTable, Strata, TableBatch
 
 Array = np.ndarray[Any, Any]
@@ -103,6 +104,8 @@ def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: b
     held = xy.frequencies.cells + x.frequencies.cells + y.frequencies.cells
     tables: TableBatch | Strata | FrequencyTable
     if whole or held <= RESIDUAL_CELLS:
+        if xy.cells is None:
+            return large_pair(plan, names, level=level, whole=True)
         tables = small_strata(xy.cells) if z else small_table(xy.cells)
     else:
         strata = found.of[z].frequencies.pair if z else None
@@ -125,7 +128,7 @@ def _sizes(x: Counted, y: Counted, *, strata: bool) -> tuple[int, int]:
 def small_strata(cells: Shard) -> Strata:
     """Return the cells of x, y and what is given as one table per stratum."""
     ordered = cells.sorted()
-    codes, sizes = zip(*(_numbered(c) for c in ordered.columns), strict=True)
+    codes, sizes = zip(*map(_numbered, ordered.columns, (c.size for c in ordered.codes)), strict=True)
     names = [f"c{i}" for i in range(len(codes))]
     levels = [range(n) for n in sizes]
     table = ContingencyTable.from_cells(codes, ordered.counts, levels=levels, columns=names)
@@ -146,13 +149,30 @@ def needs_cells(measure: catalogue.Measure, options: Mapping[str, Any]) -> bool:
 
 def small_table(cells: Shard) -> TableBatch:
     """Return the cells of a pair as a batch of one table, rows and columns numbered in order."""
-    ordered = cells.sorted()
-    (rows, n_rows), (cols, n_cols) = (_numbered(c) for c in ordered.columns)
-    offsets = np.array([0, len(rows)])
-    return TableBatch.from_cells(ordered.counts, rows, cols, offsets, np.array([n_rows]), np.array([n_cols]))
+    (x, y), counts = cells.in_order()
+    rows, n_rows = _numbered(x, cells.codes[0].size)
+    del x
+    cols, n_cols = _numbered(y, cells.codes[1].size)
+    return TableBatch(
+        cells=counts,
+        rows=rows,
+        cols=cols,
+        offsets=np.array([0, len(counts)]),
+        row_margins=grouped_sum(counts, rows, n_rows),
+        row_offsets=np.array([0, n_rows]),
+        col_margins=grouped_sum(counts, cols, n_cols),
+        col_offsets=np.array([0, n_cols]),
+        totals=np.array([counts.sum()]),
+    )
 
 
-def _numbered(codes: Array) -> tuple[Array, int]:
+def _numbered(codes: Array, size: int) -> tuple[Array, int]:
+    """Return each code's place among the distinct ones, and how many these are."""
+    if size <= len(codes):
+        held = np.zeros(size, np.bool_)
+        held[codes] = True
+        places = np.cumsum(held, dtype=np.int64)
+        return places[codes] - 1, int(places[-1])
     found, numbers = np.unique(codes, return_inverse=True)
     return numbers.ravel(), len(found)
 

@@ -38,6 +38,7 @@ SAMPLE_ABOVE = 64 << 20
 MANY_DISTINCT = 0.1
 LEAF_ROWS = 1 << 18
 SHARD_ABOVE = 1 << 22  # estimated cells from which a group is counted in shards
+SHARD_LEAST = 1 << 20  # the same where memory is scarce
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ class CountPlan:
         if self.source is None or not self.separable:
             return none
         several = (self.request.groups.index < len(self.request.columns)).sum(axis=1) > 1
-        found: np.ndarray[Any, Any] = several & (estimated_cells(self) > SHARD_ABOVE)
+        cells = estimated_cells(self)
+        tight = (cells > SHARD_LEAST) & (cells * CELL_BYTES > memory_limit() // 4)
+        found: np.ndarray[Any, Any] = several & (tight | (cells > SHARD_ABOVE))
         return found
 
     @property

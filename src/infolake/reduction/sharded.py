@@ -63,6 +63,7 @@ TABLE_CODES = 1 << 23
 ATTEMPTS = 3
 SAMPLE_ROWS = 1 << 16
 EVERY_TABLES = 4
+SHARE, LEAST_SHARE = 2, 1 << 10  # times the mean that a shard may hold, and cells beside
 
 
 class Question(Protocol):
@@ -85,24 +86,34 @@ class Question(Protocol):
 class Count:
     """How often each count occurs; and the cells themselves, where there are at most ``keep`` of them.
 
-    With ``per`` also how many cells there are per combination of all columns but the first.
+    With ``per`` also how many cells there are per combination of all columns but the first. A shard of
+    many keeps no more than ``share`` cells: mixed keys give every shard about as many, so that one that
+    has more tells of a table with more than ``keep``, but for a freak, whose cells are asked for again.
     """
 
     keep: int = 0
     per: bool = False
+    share: int | None = None
+
+    def of_shard(self, n_shards: int) -> Count:
+        """Return what is asked of one shard of so many."""
+        return replace(self, share=self.keep * SHARE // n_shards + LEAST_SHARE) if self.keep else self
 
     def prepared(self, margins: Sequence[Shard]) -> None:
         """No margins are wanted."""
 
     def __call__(self, shard: Shard, margins: None) -> Counted:  # noqa: ARG002
         """Return the answer of a piece."""
-        kept = shard if len(shard) <= self.keep else None
+        keep = self.keep if self.share is None else self.share
+        kept = shard if len(shard) <= keep else None
         numbers = shard.numbers() if self.per else None
-        return Counted(Frequencies.of(shard.counts), kept, self.keep, numbers)
+        return Counted(Frequencies.of(shard.counts), kept, keep, numbers)
 
     def finished(self, answer: Counted, margins: None) -> Counted:  # noqa: ARG002
         """Return the answer, put together."""
-        return answer if answer.numbers is None else replace(answer, numbers=answer.numbers.summed())
+        cells = None if answer.cells is None else answer.cells.joined()
+        numbers = None if answer.numbers is None else answer.numbers.summed()
+        return Counted(answer.frequencies, cells, self.keep, numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -532,6 +543,8 @@ def _shard_answer(  # noqa: PLR0917
 ) -> Any:
     if isinstance(margins, Misfit):
         return margins
+    if isinstance(question, Count):
+        question = question.of_shard(keyed.n_shards)
     pieces = merged(keyed, group, shard, [b for part in blocks for b in part])
     return question.finished(reduce(add, (question(piece, margins) for piece in pieces)), margins)
 

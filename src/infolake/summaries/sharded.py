@@ -406,16 +406,9 @@ class Shard:
     @cached_property
     def columns(self) -> list[Array]:
         """The codes of each column, uint64, each of shape (cells,)."""
-        from infolake.key_kernels import split_codes
-
         if self.is_wide:
             return wide.unpacked(self.keys, self.sizes)
-        rest, found = self.keys.copy(), []
-        for code in reversed(self.codes[1:]):
-            out = np.empty_like(rest)
-            split_codes(rest, code.size, out)
-            found.append(out)
-        return [rest, *reversed(found)]
+        return split_columns(self.keys.copy(), self.codes)
 
     def numbers(self) -> Numbers:
         """Return how many cells there are per combination of all columns but the first."""
@@ -423,6 +416,26 @@ class Shard:
         if self.is_wide:
             return Numbers.of(wide.packed(self.columns[1:], sizes))
         return Numbers.of((self.keys % np.uint64(math.prod(sizes)))[:, None])
+
+    def in_order(self) -> tuple[list[Array], Array]:
+        """Return the codes of each column and the counts, in the order of the levels, in little memory."""
+        from infolake.key_kernels import unmix
+
+        if self.is_wide:
+            ordered = self.sorted()
+            return ordered.columns, ordered.counts
+        keys = np.concatenate([keys for keys, _ in self.pieces])
+        unmix(keys, self.bits, keys)
+        order = np.argsort(keys)
+        counts = np.concatenate([counts for _, counts in self.pieces])[order]
+        del order
+        keys.sort()
+        return split_columns(keys, self.codes), counts
+
+    def joined(self) -> Shard:
+        """Return the cells in one piece, with no room beside."""
+        mixed = np.concatenate([keys for keys, _ in self.pieces])
+        return Shard(self.codes, self.bits, ((mixed, np.concatenate([n for _, n in self.pieces])),))
 
     def chosen(self, rows: Any) -> Shard:
         """Return some of the cells."""
@@ -477,6 +490,18 @@ class Numbers:
 
     def __sizeof__(self) -> int:
         return 100 + sum(part.nbytes for part in self.parts)
+
+
+def split_columns(keys: Array, codes: Sequence[AnyCode]) -> list[Array]:
+    """Return the codes of each column of ``keys``, whose room the first column's take."""
+    from infolake.key_kernels import split_codes
+
+    found = []
+    for code in reversed(codes[1:]):
+        out = np.empty_like(keys)
+        split_codes(keys, code.size, out)
+        found.append(out)
+    return [keys, *reversed(found)]
 
 
 def _concatenated(parts: Sequence[Array], kind: Any) -> Array:
