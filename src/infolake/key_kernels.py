@@ -176,10 +176,14 @@ def sum_entries(entries: Array, room: int, keys: Array, counts: Array) -> int:
 
 
 @njit(nogil=True, cache=True)
-def count_codes(codes: Array, out: Array) -> None:
-    """Count ``codes`` into ``out``."""
+def count_codes(codes: Array, out: Array) -> int:
+    """Count ``codes`` into ``out``; return the largest of them, 0 where there are none."""
+    largest = np.int64(0)
     for i in range(len(codes)):
-        out[np.int64(codes[i])] += 1
+        code = np.int64(codes[i])
+        out[code] += 1
+        largest = max(largest, code)
+    return int(largest)
 
 
 @njit(nogil=True, cache=True)

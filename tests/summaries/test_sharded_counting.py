@@ -42,7 +42,10 @@ def test_counts_of_more_rows_than_32_bits_tell_are_wider(monkeypatch: pytest.Mon
         assert isinstance(found, Tables)
         tables.append(found)
     both = tables[0] + tables[1]
-    assert both.counts[0,].tolist() == [50, 20, 20, 0]
+    assert both.counts[0,].tolist() == [50, 20, 20]
     assert both.counts[0,].dtype == (np.uint32 if most >= 90 else np.int64)
-    assert [t.counts[0,].tolist() for t in tables] == [[25, 10, 10, 0]] * 2
-    assert Shard.of_table(asked.codes[0], both.counts[0,]).counts.dtype == np.int64
+    assert [t.counts[0,].tolist() for t in tables] == [[25, 10, 10]] * 2
+    monkeypatch.setattr(sharded, "TABLE_PIECE", 2)
+    pieces = list(Shard.of_table(asked.codes[0], both.counts[0,]))
+    assert [(p.keys.tolist(), p.counts.tolist()) for p in pieces] == [([0, 1], [50, 20]), ([2], [20])]
+    assert {p.counts.dtype for p in pieces} == {np.dtype(np.int64)}

@@ -56,13 +56,14 @@ from infolake.summaries.sharded import (
 
 ENTRY_BYTES = 8
 MERGE_BYTES = 40  # what an entry takes while its shard is added
-CHUNK_ROWS = 1 << 21
+CHUNK_ROWS, SPILLED_CHUNK = 1 << 21, 1 << 22  # what is spilled is worth combining more of before
 LEAST_CHUNK = 1 << 18
 RANKED = 1 << 24  # codes of a column whose levels are yet to be counted
-TABLE_CODES = 1 << 23
+TABLE_CODES, MOST_TABLE_CODES = 1 << 23, 1 << 25
+CODE_BYTES = 4  # of a table
 ATTEMPTS = 3
 SAMPLE_ROWS = 1 << 16
-EVERY_TABLES = 4
+EVERY_TABLES = 2
 SHARE, LEAST_SHARE = 2, 1 << 10  # times the mean that a shard may hold, and cells beside
 
 
@@ -265,16 +266,19 @@ def ranks(plan: CountPlan, columns: Sequence[str]) -> dict[str, AnyCode]:
 def shape(n_entries: int, widths: Sequence[int]) -> Shape:
     """Return how a scan keeps within its memory: of groups of up to ``n_entries`` of so many words each."""
     threads, budget, may_spill = _resources()
-    chunk, table = CHUNK_ROWS, TABLE_CODES
+    held = n_entries * sum(widths) * ENTRY_BYTES
+    spills = may_spill and held > budget // 4
+    chunk = SPILLED_CHUNK if spills else CHUNK_ROWS
+    # a table is counted, and added, faster than so many rows are sorted
+    table = max(TABLE_CODES, min(MOST_TABLE_CODES, n_entries // 8))
     while chunk > LEAST_CHUNK and threads * chunk * 3 * ENTRY_BYTES * sum(widths) > budget // 4:
         chunk //= 2
-    while table > 1 << 16 and (threads + 2 * EVERY_TABLES) * table * 8 > budget // 4:
+    while table > 1 << 16 and (threads + 2 * EVERY_TABLES) * table * CODE_BYTES > budget // 2:
         table //= 2
     shard_bits = max(2, (2 * threads - 1).bit_length())
     while shard_bits < 16 and threads * (n_entries >> shard_bits) * MERGE_BYTES * max(widths) > budget // 3:
         shard_bits += 1
-    held = n_entries * sum(widths) * ENTRY_BYTES
-    return Shape(shard_bits, chunk, table, held if may_spill and held > budget // 4 else 0)
+    return Shape(shard_bits, chunk, table, held if spills else 0)
 
 
 def planned_shape(plan: CountPlan) -> Shape:
@@ -555,8 +559,8 @@ def _whole_answer(
     """Answer from a table of one column."""
     if isinstance(tables, Misfit):
         return tables
-    found = Shard.of_table(keyed.codes[group[0]], tables.counts[group])
-    return question.finished(question(found, margins), margins)
+    pieces = Shard.of_table(keyed.codes[group[0]], tables.counts[group])
+    return question.finished(reduce(add, (question(piece, margins) for piece in pieces)), margins)
 
 
 def _finished(

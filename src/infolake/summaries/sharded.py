@@ -26,6 +26,7 @@ Columns = tuple[int, ...]
 BUCKET_BITS = 8
 BUCKET_ENTRIES = 1 << 16
 MOST_ROWS = 2**32 - 1
+TABLE_PIECE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ class Tables:
     Parameters
     ----------
     counts : dict of group to ndarray of uint32, or of int64 where rows may pass that
-        The counts of each code, of the columns that are counted whole.
+        The counts of each code, up to the largest that occurs, of the columns that are counted whole.
     n_missing : int
         Rows left out because a column of them is missing.
     ledger : Ledger
@@ -148,11 +149,19 @@ class Tables:
     def __add__(self, other: Tables) -> Tables:
         ledger = self.ledger + other.ledger
         kind = np.uint32 if ledger.rows_counted <= MOST_ROWS else np.int64
-        counts = {g: np.add(v, other.counts[g], dtype=kind) for g, v in self.counts.items()}
+        counts = {g: _sum(v, other.counts[g], kind) for g, v in self.counts.items()}
         return Tables(counts, self.n_missing + other.n_missing, ledger)
 
     def __sizeof__(self) -> int:
         return 200 + sum(v.nbytes for v in self.counts.values())
+
+
+def _sum(one: Array, other: Array, kind: Any) -> Array:
+    """Add counts of codes from 0 on."""
+    short, long = sorted((one, other), key=len)
+    out = long.astype(kind)
+    out[: len(short)] += short.astype(kind, copy=False)
+    return out
 
 
 @dataclass(frozen=True)
@@ -258,7 +267,7 @@ class _Table:
     def __init__(self, size: int) -> None:
         self.recent = np.zeros(size, np.uint32)
         self.total: Array | None = None
-        self.rows = 0
+        self.rows = self.largest = 0
 
     def add(self, codes: Array) -> None:
         from infolake.key_kernels import count_codes
@@ -267,11 +276,12 @@ class _Table:
             self.total = self.finished().astype(np.int64)
             self.recent[:] = 0
             self.rows = 0
-        count_codes(codes, self.recent)
+        self.largest = max(self.largest, count_codes(codes, self.recent))
         self.rows += len(codes)
 
     def finished(self) -> Array:
-        return self.recent if self.total is None else self.total + self.recent
+        recent = self.recent[: self.largest + 1]
+        return recent if self.total is None else _sum(self.total, recent, np.int64)
 
 
 class _Chunk:
@@ -360,14 +370,17 @@ class Shard:
     pieces: tuple[tuple[Array, Array], ...]
 
     @classmethod
-    def of_table(cls, code: AnyCode, counts: Array) -> Shard:
-        """Return the cells of a column that was counted whole."""
+    def of_table(cls, code: AnyCode, counts: Array) -> Iterator[Shard]:
+        """Yield the cells of a column that was counted whole, in pieces."""
         from infolake.key_kernels import mix
 
-        keys = np.flatnonzero(counts)
-        bits, mixed = key_bits([code]), keys.astype(np.uint64)
-        mix(mixed, bits, mixed)
-        return cls((code,), bits, ((mixed, counts[keys].astype(np.int64)),))
+        bits = key_bits([code])
+        for start in range(0, len(counts), TABLE_PIECE):
+            part = counts[start : start + TABLE_PIECE]
+            keys = np.flatnonzero(part)
+            mixed = keys.astype(np.uint64) + np.uint64(start)
+            mix(mixed, bits, mixed)
+            yield cls((code,), bits, ((mixed, part[keys].astype(np.int64)),))
 
     def __len__(self) -> int:
         return sum(len(keys) for keys, _ in self.pieces)
