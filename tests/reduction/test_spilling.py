@@ -103,6 +103,43 @@ def test_many_runs_begin_and_end_at_once(root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
+def test_a_thread_that_goes_on_writing_leaves_nothing(root: Path) -> None:
+    """After an interrupt a task may be in the middle of its work: it fails, and its files are gone."""
+    failed: list[BaseException] = []
+    end = time.monotonic() + 60
+
+    def write(folder: Path, begun: threading.Barrier) -> None:
+        store, entries, bounds = spilling.Spill(str(folder)), np.zeros(10, np.uint64), np.array([0, 10])
+        store.put(entries, bounds)
+        begun.wait()
+        try:
+            while time.monotonic() < end:
+                store.put(entries, bounds)
+        except BaseException as error:
+            failed.append(error)
+
+    for _ in range(20):
+        begun = threading.Barrier(5, timeout=60)
+        with spilling.spill_folder(0) as folder:
+            threads = [threading.Thread(target=write, args=(folder, begun)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            begun.wait()
+        for thread in threads:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in threads)
+        assert list(root.iterdir()) == []
+    assert len(failed) == 80
+    assert all(isinstance(error, StorageError) for error in failed)
+
+
+def test_a_folder_that_was_never_locked_is_removed(root: Path) -> None:
+    """A process can be killed between making its folder and locking it."""
+    (root / f"{spilling.PREFIX}abandoned").mkdir(parents=True)
+    with spilling.spill_folder(0) as folder:
+        assert list(root.iterdir()) == [folder]
+
+
 def test_nothing_else_in_the_folder_is_touched(root: Path) -> None:
     root.mkdir()
     (root / "mine").write_text("kept")

@@ -67,7 +67,15 @@ def _made(root: Path) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder to which a thread of an interrupted run may still write: it finds no such path."""
+    gone = folder.with_name(f"{folder.name}-gone")
+    with suppress(OSError):
+        folder = folder.rename(gone)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(root: Path, stack: ExitStack) -> Path:
@@ -120,10 +128,13 @@ def _wait_for(handle: int) -> None:
 
 
 def _sweep(root: Path) -> None:
-    """Remove the folders of processes that are gone."""
+    """Remove the folders of processes that are gone, before or after they had locked them."""
     import fcntl
 
     for folder in root.glob(f"{PREFIX}*"):
+        if not (folder / LOCK).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         with suppress(OSError), (folder / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
