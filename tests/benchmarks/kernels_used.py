@@ -35,6 +35,9 @@ def use_all() -> None:
     for weights in (None, "weight"):
         il.score(frame, columns=few[:3], measures=[*of_tables], weights=weights, missing="level")
     il.associations(frame, "c0", "text", measures=[*known.index[known["per_cell"]]])
+    with TemporaryDirectory() as folder:
+        frame.to_parquet(Path(folder) / "a.parquet")
+        il.score(folder, columns=["text", "many"], measures=["mi"])
     with TemporaryDirectory() as folder, patch.multiple(planning, SHARD_ABOVE=0, SAMPLE_ABOVE=0):
         _in_shards(il, Path(folder), random)
 
