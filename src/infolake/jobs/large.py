@@ -228,8 +228,9 @@ def held_counts(plan: CountPlan) -> tuple[CountPlan, JointCounts | None, dict[st
 
 def check_room(plan: CountPlan) -> None:
     """Refuse a run whose shards could not be spilled, before anything is read in full."""
-    if plan.large.any() and planned_shape(plan).spill_bytes:
-        with spill_folder(planned_shape(plan).spill_bytes):
+    need = planned_shape(plan).spill_bytes if plan.large.any() else 0
+    if need:
+        with spill_folder(need):
             pass
 
 
