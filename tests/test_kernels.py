@@ -51,7 +51,7 @@ def batches_of_indices(draw: st.DrawFn) -> tuple[Packing, list[Array], list[Arra
     kinds = [draw(st.sampled_from([np.uint8, np.int32])) if s <= 256 else np.int32 for s in sizes]
     indices = [draw(codes(n, s, kind)) for s, kind in zip(sizes, kinds, strict=True)]
     tables = [draw(st.permutations(range(s)).map(np.array)) for s in sizes]
-    return plan(sizes, Groups(len(sizes), "pairs")), indices, tables, n
+    return plan(sizes, Groups(len(sizes), "columns")), indices, tables, n
 
 
 @given(batches_of_indices(), st.integers(0, 9))

@@ -37,7 +37,7 @@ def peak(folder: Path, *options: str) -> tuple[str, float]:
 @pytest.mark.parametrize("rows", [12_000_000, pytest.param(40_000_000, marks=pytest.mark.slow)])
 def test_the_peak_stays_within_the_limit(tmp_path: Path, rows: int) -> None:
     """The same result within 1.2 times the limit, which a long run without one passes."""
-    limit = 600
+    limit = 450
     folder = datasets.sparse(tmp_path, rows)
     shown, within = peak(folder, "--memory-limit", f"{limit}MiB")
     free, without = peak(folder)
