@@ -150,6 +150,9 @@ def sparse_workloads(root: Path, rows: int) -> dict[str, Any]:
         entries = [*peers(PAIR), Entry("decode", {"plain": True}, label="without dictionaries")]
         return Workload("the same keys as text", datasets.sparse_text(root, rows), entries)
 
+    def build_sparse_hashed() -> Workload:
+        return Workload("the same keys as hashes of 64 bits", datasets.sparse_hashed(root, rows), peers(PAIR))
+
     def build_top_pairs() -> Workload:
         entries = [Entry("infolake_top"), Entry("duckdb_top")]
         return Workload(f"{size}, best {sparse.TOP} pairs by NPMI", datasets.sparse(root, rows), entries)

@@ -18,6 +18,7 @@ FILES = 10
 ROW_GROUPS = 4
 GROUP_ROWS = 1_000_000
 ZIPF = 1.55
+ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def skewed(rng: np.random.Generator, n: int, levels: int) -> np.ndarray:
@@ -171,6 +172,20 @@ def sparse_text(root: Path, n_rows: int = 50_000_000) -> Path:
     paths = sorted(sparse(root, n_rows).glob("*.parquet"))
     return written(
         root / f"sparse-text-{n_rows}", lambda: (map(text_table, read_groups(path)) for path in paths)
+    )
+
+
+def hashed_table(table: pa.Table) -> pa.Table:
+    """Return the keys times an odd number modulo 2**64: the same levels, spread over all of int64."""
+    spread = {name: table[name].to_numpy().view(np.uint64) * ODD for name in table.column_names}
+    return pa.table({name: keys.view(np.int64) for name, keys in spread.items()})
+
+
+def sparse_hashed(root: Path, n_rows: int = 50_000_000) -> Path:
+    """Return the same keys as ids that look like hashes."""
+    paths = sorted(sparse(root, n_rows).glob("*.parquet"))
+    return written(
+        root / f"sparse-hashed-{n_rows}", lambda: (map(hashed_table, read_groups(path)) for path in paths)
     )
 
 

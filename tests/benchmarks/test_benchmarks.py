@@ -28,7 +28,7 @@ def test_the_command_prints_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sparse", "sparse_text", "top_pairs", "sparse_1gib", "sparse_long", "three"]
+    "name", ["sparse", "sparse_text", "sparse_hashed", "top_pairs", "sparse_1gib", "sparse_long", "three"]
 )
 def test_contenders_agree_on_many_levels(tmp_path: Path, name: str) -> None:
     """All contenders of a tiny workload tell the same numbers and rows."""

@@ -55,6 +55,7 @@ from infolake.summaries.sharded import (
 )
 
 ENTRY_BYTES = 8
+READING_BYTES = 32 << 20  # of a thread, for the rows it has just decoded
 MERGE_BYTES = 40  # what an entry takes while its shard is added
 CHUNK_ROWS, SPILLED_CHUNK = 1 << 21, 1 << 22  # what is spilled is worth combining more of before
 LEAST_CHUNK = 1 << 18
@@ -323,7 +324,7 @@ def _resources() -> tuple[int, int, bool]:
     threads = dask.config.get("num_workers", None) or psutil.cpu_count() or 1
     if config.size("memory-limit") is None:
         return threads, memory_limit(), True
-    free = memory_limit() - psutil.Process().memory_info().rss
+    free = memory_limit() - psutil.Process().memory_info().rss - threads * READING_BYTES
     return threads, max(free, 1 << 26), True
 
 
