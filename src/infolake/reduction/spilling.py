@@ -31,6 +31,7 @@ Array = np.ndarray[Any, Any]
 PREFIX = "infolake-spill-"
 LOCK = "lock"
 LOCK_SECONDS = 30.0
+REMOVALS = 50
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -71,11 +72,18 @@ def _made(root: Path) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder to which a thread of an interrupted run may still write: it finds no such path."""
+    """Remove a folder to which a thread of an interrupted run may still write.
+
+    Under its new name no thread finds it any more; a file that was just being opened is gone the next time.
+    """
     gone = folder.with_name(f"{folder.name}-gone")
     with suppress(OSError):
         folder = folder.rename(gone)
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.02)
 
 
 def _locked(root: Path, stack: ExitStack) -> Path:
