@@ -69,19 +69,11 @@ def expected() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture
-def scans(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def scans(attempts: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Send large groups through the shards; the list tells what each such scan found."""
-    found: list[Any] = []
-    attempt = sharded._attempt
-
-    def told(*arguments: Any, **options: Any) -> Any:
-        found.append(attempt(*arguments, **options))
-        return found[-1]
-
     monkeypatch.setattr(planning, "SHARD_ABOVE", LIMIT)
-    monkeypatch.setattr(sharded, "_attempt", told)
     with dask.config.set(scheduler="sync"):
-        yield found
+        yield attempts
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import infolake as il
 from benchmarks import datasets
 from infolake.analyses.sharded import EVERY
 from infolake.errors import InfolakeError, StorageError, TooManyCellsError
-from infolake.reduction import cluster, planning, sharded
+from infolake.reduction import cluster, sharded
 from infolake.reduction.planning import Asked, plan_count
 from sharded_twin import (
     KINDS,
@@ -47,32 +47,6 @@ from sharded_twin import (
 
 SUMMARY = ["mi", "nmi"]
 N = 900
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Send every group through the shards; the list tells what each scan found."""
-    found: list[Any] = []
-    attempt = sharded._attempt
-
-    def told(*arguments: Any, **options: Any) -> Any:
-        found.append(attempt(*arguments, **options))
-        return found[-1]
-
-    monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
-    monkeypatch.setattr(planning, "SHARD_ABOVE", 0)
-    monkeypatch.setattr(sharded, "_attempt", told)
-    with dask.config.set({"scheduler": "sync", "infolake.leaf-bytes": "1KiB"}):
-        yield found
-
-
-@pytest.fixture
-def spilling(taken: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Leave so little memory that entries are spilled to the folder returned."""
-    folder = tmp_path / "spill"
-    monkeypatch.setattr(sharded, "_resources", lambda: (2, 1 << 14, True))
-    with dask.config.set({"infolake.spill-directory": str(folder)}):
-        yield folder
 
 
 def data(n: int = N, x: str = "near", y: str = "keys", z: str = "int8") -> pa.Table:
@@ -446,7 +420,9 @@ def test_too_little_room_stops_before_anything_is_read(
     source = written(tmp_path / "data", data(3000), CUTS)
     usage = type("Usage", (), {"total": 10**9, "used": 10**9 - 10, "free": 10})
     monkeypatch.setattr("infolake.reduction.spilling.shutil.disk_usage", lambda _: usage)
-    monkeypatch.setattr("infolake.reduction.sharded.keys_leaf", lambda *_: pytest.fail("rows were read"))
+    monkeypatch.setattr(
+        "infolake.reduction.sharded.keys_leaf", lambda *_, **__: pytest.fail("rows were read")
+    )
     with pytest.raises(StorageError) as caught:
         score(source)
     assert caught.value.exit_code == 74
@@ -498,12 +474,35 @@ def test_a_table_beyond_the_limit_is_refused_but_its_scores_are_not(
     folder = written(tmp_path / "data", table, (5000,), row_group_size=2500)
     with dask.config.set({"infolake.leaf-bytes": "64KiB"}):
         check_score(score(folder), table)
-    monkeypatch.setattr("infolake.reduction.leaf.read_partitions", lambda *_: pytest.fail("rows were read"))
+    monkeypatch.setattr(
+        "infolake.reduction.leaf.read_partitions", lambda *_, **__: pytest.fail("rows were read")
+    )
     with dask.config.set({"infolake.memory-limit": "1MiB"}), pytest.raises(TooManyCellsError) as caught:
         il.count(folder, [("x", "y")], bins="exact").table("x", "y")
     text = str(caught.value)
     assert caught.value.exit_code == 65
     assert all(word in text for word in ("x (about", "y (about", "cells", "1.0 MiB", "memory limit", "bin"))
+
+
+@pytest.mark.usefixtures("taken")
+@pytest.mark.parametrize(
+    ("ask", "advice"),
+    [
+        (lambda data: il.score(data, measures=["chi2"], bins="exact"), "entropies and margins only"),
+        (lambda data: il.associations(data, "x", "y", bins="exact"), "set top or min_count"),
+    ],
+)
+def test_a_refusal_says_first_what_helps_that_question(
+    ask: Any, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever needs every cell of a large table hears what to ask instead."""
+    folder = written(tmp_path / "data", skewed("all rows distinct", 20_000), (5000,), row_group_size=2500)
+    monkeypatch.setattr(
+        "infolake.reduction.leaf.read_partitions", lambda *_, **__: pytest.fail("rows were read")
+    )
+    with dask.config.set({"infolake.memory-limit": "1MiB"}), pytest.raises(TooManyCellsError) as caught:
+        ask(folder)
+    assert advice in caught.value.fields["next"].split(", or ")[0]
 
 
 def test_a_shard_that_holds_more_than_its_share_is_asked_again(

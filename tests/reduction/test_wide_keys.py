@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +33,10 @@ ODD = [0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, -5e-324, 1.5, -1.5, 1e3
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def taken(taken: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Send every group through the shards, floats as such; the list tells what each scan found."""
-    found: list[Any] = []
-    attempt = sharded._attempt
-
-    def told(*arguments: Any, **options: Any) -> Any:
-        found.append(attempt(*arguments, **options))
-        return found[-1]
-
-    monkeypatch.setattr(planning, "SAMPLE_ABOVE", 0)
-    monkeypatch.setattr(planning, "SHARD_ABOVE", 0)
     monkeypatch.setattr(key_codes, "FEW_LEVELS", 0)
-    monkeypatch.setattr(sharded, "_attempt", told)
-    with dask.config.set({"scheduler": "sync", "infolake.leaf-bytes": "1KiB"}):
-        yield found
-
-
-@pytest.fixture
-def spilling(taken: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Leave so little memory that entries are spilled to the folder returned."""
-    folder = tmp_path / "spill"
-    monkeypatch.setattr(sharded, "_resources", lambda: (2, 1 << 14, True))
-    with dask.config.set({"infolake.spill-directory": str(folder)}):
-        yield folder
+    return taken
 
 
 def hashed(n: int, seed: int, levels: int = 90, ends: tuple[int, ...] = (-TOP - 1, TOP - 1)) -> pa.Array:

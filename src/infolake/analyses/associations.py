@@ -225,7 +225,7 @@ def check_listed(plan: CountPlan, asked: Asked) -> None:
     from infolake.reduction.planning import check_size
 
     if plan.large.any() and asked.best.top is None and asked.min_count <= 1:
-        check_size(plan)
+        check_size(plan, "set top or min_count")
 
 
 def listed(plan: CountPlan, asked: Asked, missing: str) -> Listing | LargeListing:

@@ -94,7 +94,7 @@ def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: b
         memory.
     """
     if whole:
-        check_size(plan)
+        check_whole(plan)
     first, *groups = sharded.scored_groups(len(names))
     z = groups[2] if groups[2:] else None
     questions = {first: Count(keep=EVERY if whole else RESIDUAL_CELLS)}
@@ -113,6 +113,11 @@ def large_pair(plan: CountPlan, names: tuple[str, ...], *, level: bool, whole: b
     sizes = _sizes(x, y, strata=bool(z))
     numbers = (xy.frequencies.total, found.tables.n_missing, *sizes)
     return LargePair(plan.request.columns, names, tables, *numbers, found.tables.ledger, found.scans)
+
+
+def check_whole(plan: CountPlan) -> None:
+    """Raise TooManyCellsError where all cells of a large pair are wanted, and would not fit in memory."""
+    check_size(plan, "ask for measures of entropies and margins only")
 
 
 def _sizes(x: Counted, y: Counted, *, strata: bool) -> tuple[int, int]:

@@ -20,12 +20,12 @@ from infolake.analyses.associations import Asked as Listed
 from infolake.analyses.counts import computed, settled
 from infolake.analyses.inference import Inference, Pairs
 from infolake.analyses.scores import Scoring, pair_numbers, pairs_of
-from infolake.analyses.sharded import LargeListing, large_pair
+from infolake.analyses.sharded import LargeListing, check_whole, large_pair
 from infolake.errors import ChangedInputError, TooManyCellsError, UsageError, printable
 from infolake.jobs.job import Association, Job, Score
 from infolake.jobs.questions import default_columns, given_columns
 from infolake.reduction import cluster, counting
-from infolake.reduction.planning import CountPlan, check_size
+from infolake.reduction.planning import CountPlan
 from infolake.reduction.sharded import planned_shape
 from infolake.reduction.spilling import spill_folder
 from infolake.summaries.joint_counts import JointCounts
@@ -167,22 +167,21 @@ class Questions:
         """
         for (names, _), asking in self.scans.items():
             whole = [question.entry.name for question, _ in asking if question.scoring.whole]
-            with _told(f"scores: {', '.join(whole)}", "ask for measures of entropies and margins only"):
+            with _told(f"scores: {', '.join(whole)}"):
                 if whole:
-                    check_size(self.plan_of(names))
+                    check_whole(self.plan_of(names))
         for entry in self.listings:
-            with _told(f"associations: {entry.name}", "set top or min_count"):
+            with _told(f"associations: {entry.name}"):
                 check_listed(self.plan_of((entry.x, entry.y)), listing(self.job, entry))
 
 
 @contextmanager
-def _told(where: str, advice: str) -> Iterator[None]:
-    """Say in a refusal which entries ask for what cannot be, and what to ask instead."""
+def _told(where: str) -> Iterator[None]:
+    """Say in a refusal which entries ask for what cannot be."""
     try:
         yield
     except TooManyCellsError as error:
         error.fields["where"] = f"{printable(where, 400)}; {error.fields['where']}"
-        error.fields["next"] = f"{advice}, or {error.fields['next']}"
         raise
 
 

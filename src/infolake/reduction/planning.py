@@ -536,8 +536,8 @@ def parts(plan: CountPlan) -> Iterator[CountPlan]:
         yield plan if len(bounds) == 2 else plan.of_groups(slice(start, stop))
 
 
-def check_size(plan: CountPlan) -> None:
-    """Refuse tables that would not fit, before anything is read in full."""
+def check_size(plan: CountPlan, advice: str = "") -> None:
+    """Refuse tables that would not fit, before anything is read in full; ``advice`` is what helps most."""
     cells = estimated_cells(plan)
     from infolake.reduction.describing import size
 
@@ -553,7 +553,8 @@ def check_size(plan: CountPlan) -> None:
         expected=f"at most {size(limit)} (half of the free memory, or --memory-limit)",
         found=f"about {need / CELL_BYTES:,.0f} cells, {size(need)}, estimated from a sample",
         effect="nothing was read in full, nothing published",
-        next="leave those columns out (columns=...), or count fewer pairs (target=..., groups=[...]), "
+        next=(f"{advice}, or " if advice else "")
+        + "leave those columns out (columns=...), or count fewer pairs (target=..., groups=[...]), "
         "or bin them (bins={...}), or keep their most frequent levels only, the rest in one bucket "
         "(max_levels=...), or raise the memory limit",
     )

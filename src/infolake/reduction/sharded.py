@@ -55,7 +55,7 @@ from infolake.summaries.sharded import (
 )
 
 ENTRY_BYTES = 8
-READING_BYTES = 32 << 20  # of a thread, for the rows it has just decoded
+READING_BYTES = 64 << 20  # of a thread, for the rows it has just decoded
 MERGE_BYTES = 40  # what an entry takes while its shard is added
 CHUNK_ROWS, SPILLED_CHUNK = 1 << 21, 1 << 22  # what is spilled is worth combining more of before
 LEAST_CHUNK = 1 << 18
